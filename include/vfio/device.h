@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Be a PCI device: describe a function, answer accesses, raise interrupts, do DMA.
+ *
+ * The library does the rest: configuration space with its capabilities and virtual BARs,
+ * interrupt state, the memory and bus-master gates, the IOMMU. The same device then runs in the
+ * driver's process, in vfiod, or in a program of its author's own (vfio/server.h), unchanged.
+ *
+ * Threads.  A function and everything about it belongs to one thread at a time: the one that
+ *           drives the handle (in process) or dispatches the server.
+ */
+#ifndef VFIO_DEVICE_H
+#define VFIO_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vfio/driver.h>
+#include <vfio/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A PCI function as its users see it. */
+struct vfio_function;
+
+/* ---- the description --------------------------------------------------------------------- */
+
+#define VFIO_BAR_MEM64    1u	/* 64-bit memory BAR; takes the next BAR's place too */
+#define VFIO_BAR_PREFETCH 2u	/* prefetchable memory */
+#define VFIO_BAR_IO       4u	/* I/O ports */
+
+struct vfio_bar_description {
+	uint64_t size;			/* power of two, 16 or more (I/O: 4 or more); 0: no such BAR */
+	uint32_t flags;			/* VFIO_BAR_… */
+	/*
+	 * Parts that are memory: shared with the driver, which maps them; the model finds them
+	 * with vfio_function_memory() and is not called. Page aligned, ascending. The rest of
+	 * the BAR is trapped: the model's callbacks see each access.
+	 */
+	uint32_t nareas;
+	const struct vfio_area *areas;
+};
+
+struct vfio_function_description {
+	size_t size;			/* sizeof(struct vfio_function_description) */
+	const char *name;		/* for people: "edu" */
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision;
+	uint32_t class_code;		/* 24 bits: base class, subclass, interface */
+	uint8_t interrupt_pin;		/* 1 = INTA; 0 = no INTx */
+	uint8_t msi_vectors;		/* 0, or a power of two up to 32 */
+	uint16_t msix_vectors;		/* 0 to 2048 */
+	uint8_t msix_bar;		/* where table and pending bits live: both page aligned, */
+	uint32_t msix_table, msix_pba;	/* inside the BAR, in no area */
+	bool power_management;		/* offer D0 and D3hot */
+	struct vfio_bar_description bars[6];
+};
+
+struct vfio_function_ops {
+	size_t size;			/* sizeof(struct vfio_function_ops) */
+	/*
+	 * A trapped access of a BAR: width is 1, 2, 4 or 8 and divides offset, and the access lies
+	 * inside the BAR. Values are in host byte order. A read of what is not a register returns
+	 * all ones (~0), as a bus would; a write to it does nothing. NULL: all such accesses do so.
+	 */
+	uint64_t (*read)(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			 unsigned int width);
+	void (*write)(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+		      unsigned int width, uint64_t value);
+	/*
+	 * Return to the power-on state: registers at their reset values, DMA stopped, interrupt not
+	 * asserted. Called before the first use, for a device reset, and when a user has gone. NULL: the
+	 * device cannot be reset by its user.
+	 */
+	void (*reset)(struct vfio_function *fn);
+	/*
+	 * Memory in [iova, iova + size) is being unmapped: forget the spans that point into it
+	 * before returning. NULL for a model that keeps no spans.
+	 */
+	void (*dma_gone)(struct vfio_function *fn, uint64_t iova, uint64_t size);
+	/* The function is being freed: free the model's own state. May be NULL. */
+	void (*free)(struct vfio_function *fn);
+};
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+/*
+ * Make a function from a description, which is copied, and callbacks, which must stay. state is the
+ * model's own, see vfio_function_state(). -EINVAL with VFIO_E_DESCRIPTION when the description
+ * contradicts itself; err may be NULL, and ops->free is not called on failure.
+ */
+int vfio_function_new(struct vfio_function **fn, const struct vfio_function_description *description,
+		      const struct vfio_function_ops *ops, void *state, struct vfio_error *err);
+
+/* Free a function that no handle was made of. Accepts NULL. */
+void vfio_function_free(struct vfio_function *fn);
+
+/*
+ * Make a driver's handle of a function, in this process. The handle owns the function from then
+ * on: vfio_close() frees it. On failure the function still belongs to the caller.
+ */
+int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn, struct vfio_error *err);
+
+/* The state pointer that vfio_function_new() was given. */
+void *vfio_function_state(struct vfio_function *fn);
+
+/* The memory of a BAR with areas, as it lies in the BAR (areas only; the rest faults). NULL: none. */
+void *vfio_function_memory(struct vfio_function *fn, unsigned int bar);
+
+/* ---- interrupts -------------------------------------------------------------------------- */
+
+/*
+ * Send message-signalled interrupt vector, MSI or MSI-X, whichever the driver has enabled; nothing
+ * happens when it enabled neither, or when the vector has no eventfd, or bus mastering is off (PCI 3.0,
+ * 6.2.2: messages are memory writes).
+ */
+void vfio_function_msi(struct vfio_function *fn, unsigned int vector);
+
+/*
+ * The level of the INTx pin. Always keep it up to date: the library delivers it when the driver uses INTx, and
+ * shows it in the Status register.
+ */
+void vfio_function_intx(struct vfio_function *fn, bool asserted);
+
+/* ---- DMA --------------------------------------------------------------------------------- */
+
+/*
+ * Copy from or to the driver's memory at I/O address iova. All or nothing as to permission:
+ * when a part of the range is not mapped, or not in this direction (-EFAULT), or bus mastering is off
+ * (-EPERM), nothing is copied and a fault is recorded. -EIO when the memory itself fails (a file was
+ * truncated, the driver does not answer): then a part may have been copied, and a fault is recorded too.
+ */
+int vfio_function_dma_read(struct vfio_function *fn, uint64_t iova, void *buf, size_t len);
+int vfio_function_dma_write(struct vfio_function *fn, uint64_t iova, const void *buf, size_t len);
+
+/* A piece of the driver's memory in this process's address space. */
+struct vfio_span {
+	void *addr;
+	size_t len;
+};
+
+/*
+ * The driver's memory in place: store up to max spans that together are [iova, iova + len) and return
+ * their number. prot is what the device will do with it (VFIO_DMA_READ, VFIO_DMA_WRITE). Spans
+ * are valid until ops->dma_gone() names them. -EFAULT and -EPERM as above; -ENOTSUP when some of it
+ * cannot be reached in place: use the copying calls; -ENOSPC when max is too small.
+ */
+int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len, uint32_t prot,
+			    struct vfio_span *spans, unsigned int max);
+
+/* An access by the device that was refused. */
+struct vfio_fault {
+	uint64_t iova, size;
+	uint32_t prot;		/* the direction: VFIO_DMA_READ or VFIO_DMA_WRITE */
+	int err;		/* positive errno */
+	uint64_t count;		/* faults since power-on, this one included */
+};
+
+/* The last fault; false when there was none since power-on. */
+bool vfio_function_fault(const struct vfio_function *fn, struct vfio_fault *fault);
+
+/* The same of a driver's handle: 1 and *fault, 0 when there was none, -ENOTSUP where it cannot be known. */
+int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault);
+
+/* ---- modules ----------------------------------------------------------------------------- */
+
+#define VFIO_DEVICE_MODULE_VERSION 1u
+
+/*
+ * A shared object that holds a device exports one of these under the name vfio_device_module.
+ * `vfiod --device NAME` and vfio_open("NAME") find it as NAME.so in the colon-separated
+ * directories of the environment variable VFIO_DEVICE_PATH, then in the library's own.
+ */
+struct vfio_device_module {
+	uint32_t version;		/* VFIO_DEVICE_MODULE_VERSION */
+	const char *summary;		/* one line for people */
+	/*
+	 * Make a function. options is what followed the first comma of the device string
+	 * ("a=1,b=2"), or "". On failure fill *err (never NULL) and return a negative errno.
+	 */
+	int (*create)(struct vfio_function **fn, const char *options, struct vfio_error *err);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

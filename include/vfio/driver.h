@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drive a PCI device from user space, through one handle, whoever answers.
+ *
+ * A device string names the device:
+ *
+ *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
+ *   fd:7                        the same, over a connected socket that this process holds
+ *   edu   edu,dma_mask=0xffff   a software device in this process, by its module's name
+ *   ./mine.so,option=1          the same, from a module file
+ *
+ * Errors.   0 or a positive number, or a negative errno; vfio_last_error() says the rest.
+ * Threads.  One thread at a time for each handle. Mapped registers, DMA memory and eventfds
+ *           are plain pointers and descriptors: use them from any thread.
+ * Process.  The library never exits, prints, installs a signal handler or starts a thread. A
+ *           handle belongs to the process that opened it; do not use it in a forked child.
+ *
+ * Constants and struct vfio_irq_info, vfio_irq_set, vfio_device_info are those of <linux/vfio.h>.
+ */
+#ifndef VFIO_DRIVER_H
+#define VFIO_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/vfio.h>
+
+#include <vfio/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vfio_dev;
+
+/* ---- open and close ---------------------------------------------------------------------- */
+
+/*
+ * Open the device that name (NULL: the environment variable VFIO_DEVICE) names and store a
+ * handle in *dev. On failure *dev is NULL and *err, unless err is NULL, says why. The device is
+ * in its power-on state: bus mastering off, no interrupt enabled, no memory mapped.
+ */
+int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
+
+/*
+ * Close: bus mastering off, interrupts off, DMA maps gone, register maps gone, handle gone, in
+ * that order. Memory from vfio_dma_alloc() and eventfds from vfio_irq_enable() go with it.
+ * Accepts NULL.
+ */
+void vfio_close(struct vfio_dev *dev);
+
+/* The record of the last call on this handle that failed. Valid until the next call on it. */
+const struct vfio_error *vfio_last_error(const struct vfio_dev *dev);
+
+/* Who answers: "socket" or "inprocess". */
+const char *vfio_backend_name(const struct vfio_dev *dev);
+
+/*
+ * Longest time in milliseconds that a call waits for a server's answer (default 5000; 0 is
+ * refused). After -ETIMEDOUT the connection is dead, and calls fail with -ENODEV.
+ */
+int vfio_set_timeout(struct vfio_dev *dev, unsigned int milliseconds);
+
+/*
+ * A server may ask for bytes of memory that was mapped without a descriptor, and it may go away.
+ * Calls and vfio_irq_wait() take care of that while they run. A program with a poll loop of its
+ * own adds this descriptor for POLLIN and calls vfio_dispatch() when it is readable. -ENOTSUP
+ * where nothing of the sort can happen (in process).
+ */
+int vfio_poll_fd(struct vfio_dev *dev);
+/* Serve what is pending, without waiting: 0, or -ENODEV when the device is gone. */
+int vfio_dispatch(struct vfio_dev *dev);
+
+/* ---- what the device is ------------------------------------------------------------------ */
+
+/* Flags, number of regions and of interrupt indexes (argsz and cap_offset are not used). */
+int vfio_info(struct vfio_dev *dev, struct vfio_device_info *info);
+
+/* A part of a region that can be mapped. */
+struct vfio_area {
+	uint64_t offset, size;		/* bytes from the region's start */
+};
+
+#define VFIO_MAX_AREAS 32
+
+struct vfio_region {
+	uint32_t index;			/* VFIO_PCI_BAR0_REGION_INDEX, … */
+	uint32_t flags;			/* VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP; 0: the device has no such region */
+	uint64_t size;			/* bytes; 0: the device has no such region */
+	int fd;				/* what the areas are mapped from, or -1; belongs to the handle */
+	uint64_t fd_offset;		/* an area lies at fd_offset + area.offset */
+	uint32_t nareas;
+	struct vfio_area areas[VFIO_MAX_AREAS];
+};
+
+/* Describe region index. A region that the device lacks succeeds, with size 0. */
+int vfio_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region);
+
+/* Flags (VFIO_IRQ_INFO_…) and number of vectors of an interrupt index (VFIO_PCI_INTX_IRQ_INDEX, …). */
+int vfio_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info);
+
+/* Offset of the first capability with this ID in configuration space, or -ENOENT. */
+int vfio_find_capability(struct vfio_dev *dev, uint8_t id);
+
+/* ---- registers --------------------------------------------------------------------------- */
+
+/*
+ * Read or write bytes of a region, configuration space (VFIO_PCI_CONFIG_REGION_INDEX) included.
+ * An access of 1, 2, 4 or 8 bytes at a multiple of its size is one access of the device; others
+ * are cut into such, in ascending order. Returns the number of bytes done, which is less than
+ * len only at the end of a BAR. -EINVAL at or past the end of a BAR or where there is no region;
+ * -EFAULT past the end of configuration space; -EIO while memory decoding is off.
+ */
+ssize_t vfio_pread(struct vfio_dev *dev, uint32_t region, uint64_t offset, void *buf, size_t len);
+ssize_t vfio_pwrite(struct vfio_dev *dev, uint32_t region, uint64_t offset, const void *buf,
+		    size_t len);
+
+/*
+ * Registers in host byte order, PCI's little-endian hidden. Where the range was mapped with
+ * vfio_map() this is a load or store; elsewhere it is a call to the device. As on PCI, a read that fails
+ * gives all ones and a write that fails is lost; vfio_last_error() tells.
+ */
+uint8_t vfio_read8(struct vfio_dev *dev, uint32_t region, uint64_t offset);
+uint16_t vfio_read16(struct vfio_dev *dev, uint32_t region, uint64_t offset);
+uint32_t vfio_read32(struct vfio_dev *dev, uint32_t region, uint64_t offset);
+uint64_t vfio_read64(struct vfio_dev *dev, uint32_t region, uint64_t offset);
+void vfio_write8(struct vfio_dev *dev, uint32_t region, uint64_t offset, uint8_t value);
+void vfio_write16(struct vfio_dev *dev, uint32_t region, uint64_t offset, uint16_t value);
+void vfio_write32(struct vfio_dev *dev, uint32_t region, uint64_t offset, uint32_t value);
+void vfio_write64(struct vfio_dev *dev, uint32_t region, uint64_t offset, uint64_t value);
+
+/*
+ * Map len bytes of a region at offset (both multiples of the page size) and return the address,
+ * or NULL when they are not all inside one mappable area; then use the calls above. The map
+ * lives until vfio_close().
+ */
+volatile void *vfio_map(struct vfio_dev *dev, uint32_t region, uint64_t offset, size_t len);
+
+/* Let the device start DMA and message-signalled interrupts, or stop it (Command, bit 2). */
+int vfio_set_bus_master(struct vfio_dev *dev, bool on);
+
+/*
+ * Reset the device. Configuration space, interrupts and DMA maps stay as they are, as with the
+ * kernel's VFIO_DEVICE_RESET. -EINVAL when the device cannot be reset.
+ */
+int vfio_reset(struct vfio_dev *dev);
+
+/* ---- interrupts -------------------------------------------------------------------------- */
+
+/*
+ * Enable vectors 0 to count-1 of an interrupt index with new eventfds, which are stored in
+ * fds[0..count-1] and belong to the handle. If the device offers fewer, nothing is enabled and
+ * -ENOSPC says in the record how many are possible.
+ */
+int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count, int *fds);
+
+/* Disable an interrupt index. Eventfds that vfio_irq_enable() made for it are closed. */
+int vfio_irq_disable(struct vfio_dev *dev, uint32_t index);
+
+/* Re-arm INTx, which masks itself when it fires. If it is still asserted, it fires again. */
+int vfio_irq_unmask(struct vfio_dev *dev, uint32_t index, uint32_t vector);
+int vfio_irq_mask(struct vfio_dev *dev, uint32_t index, uint32_t vector);
+
+/* Fire a vector as the device would: a test of the way from there to here. */
+int vfio_irq_trigger(struct vfio_dev *dev, uint32_t index, uint32_t vector);
+
+/*
+ * The whole of VFIO_DEVICE_SET_IRQS: any data type, any action, eventfds of your own (in
+ * set->data as int, -1 for none). The errno is the kernel's. The device keeps a copy of each
+ * descriptor. A positive result means that fewer vectors are possible, and that none was enabled.
+ */
+int vfio_irq_set(struct vfio_dev *dev, const struct vfio_irq_set *set);
+
+/*
+ * Wait up to timeout_ms (-1: for ever) for an eventfd of this device, serving the server's
+ * requests meanwhile. Returns how often it was signalled since the last wait, 0 on time-out,
+ * -ENODEV when the device has gone.
+ */
+int64_t vfio_irq_wait(struct vfio_dev *dev, int fd, int timeout_ms);
+
+/* ---- DMA --------------------------------------------------------------------------------- */
+
+#define VFIO_DMA_READ  1u	/* the device may read this memory */
+#define VFIO_DMA_WRITE 2u	/* the device may write it */
+#define VFIO_DMA_RW    3u
+
+#define VFIO_IOVA_ANY UINT64_MAX
+
+/* Memory that the device can reach. */
+struct vfio_dma {
+	void *vaddr;		/* here */
+	uint64_t iova;		/* there: what the device is given */
+	size_t size;		/* bytes */
+	int fd;			/* the memory file it is mapped from, or -1 */
+	uint64_t fd_offset;	/* where in it */
+	uint32_t prot;		/* VFIO_DMA_READ, VFIO_DMA_WRITE */
+};
+
+/*
+ * Allocate size bytes (rounded up to pages, zeroed) that the device can reach, and fill *dma.
+ * The I/O address is chosen below the limit of vfio_dma_set_bits(). The memory is a sealed
+ * memory file, so that a device in another process uses it in place.
+ */
+int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t size, uint32_t prot);
+
+/* Unmap and free what vfio_dma_alloc() gave. Accepts a *dma whose size is 0. */
+int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
+
+/*
+ * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored), all page
+ * aligned. With fd >= 0 the memory is shared with a device in another process; with fd = -1 a server
+ * gets its bytes by message. The memory must stay until vfio_dma_unmap(). -EEXIST: overlaps a
+ * map; -EINVAL: unaligned, empty, wraps round, no direction.
+ */
+int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
+
+/*
+ * Unmap every map inside [iova, iova + size). When this returns, the device no longer touches
+ * the memory. -ENOENT when nothing is mapped there; -EINVAL when it would cut a map in two, and
+ * then nothing is unmapped.
+ */
+int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size);
+
+/* The device drives only so many address bits (12 to 64; 64 at first): VFIO_IOVA_ANY obeys. */
+int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
