@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/export.h"
+
+EXPORT const char *vfio_refuser_name(enum vfio_refuser who)
+{
+	switch (who) {
+	case VFIO_BY_NOBODY:	return "nobody";
+	case VFIO_BY_LIBRARY:	return "library";
+	case VFIO_BY_KERNEL:	return "kernel";
+	case VFIO_BY_SERVER:	return "server";
+	case VFIO_BY_FUNCTION:	return "virtual function";
+	case VFIO_BY_MODEL:	return "device model";
+	case VFIO_BY_POLICY:	return "policy";
+	}
+	return "unknown";
+}
+
+EXPORT const char *vfio_error_meaning(int code)
+{
+	switch (code) {
+#define MEANING(name, number, text) case number: return text;
+	VFIO_ERROR_CODES(MEANING)
+#undef MEANING
+	}
+	return NULL;
+}
+
+EXPORT int vfio_error_print(FILE *out, const char *prefix, const struct vfio_error *err)
+{
+	const char *start = prefix ? prefix : "";
+	const char *colon = prefix ? ": " : "";
+
+	fprintf(out, "%s%sVFIO-%03d: %s: %s (%s)\n", start, colon, (int)err->code, err->what,
+		strerror(err->err), vfio_refuser_name(err->who));
+	if (err->remedy[0])
+		fprintf(out, "%s%s%s\n", start, colon, err->remedy);
+	return 1;
+}
+
+static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum vfio_refuser who,
+		const char *remedy, const char *format, va_list args)
+{
+	if (!e)
+		return -err;
+	e->err = err;
+	e->code = code;
+	e->who = who;
+	vsnprintf(e->what, sizeof(e->what), format, args);
+	snprintf(e->remedy, sizeof(e->remedy), "%s", remedy ? remedy : "");
+	return -err;
+}
+
+int error_set(struct vfio_error *e, int err, enum vfio_error_code code, enum vfio_refuser who,
+	      const char *remedy, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill(e, err, code, who, remedy, format, args);
+	va_end(args);
+	return -err;
+}
+
+int error_system(struct vfio_error *e, int err, const char *format, ...)
+{
+	enum vfio_error_code code = VFIO_E_SYSTEM;
+	const char *remedy = NULL;
+	va_list args;
+
+	if (err == EMFILE || err == ENFILE) {
+		code = VFIO_E_NO_MEMORY;
+		remedy = "too many files are open: raise the limit with `ulimit -n`";
+	} else if (err == ENOMEM) {
+		code = VFIO_E_NO_MEMORY;
+	}
+	va_start(args, format);
+	fill(e, err, code, VFIO_BY_KERNEL, remedy, format, args);
+	va_end(args);
+	return -err;
+}
+
+void error_clear(struct vfio_error *e)
+{
+	if (e)
+		memset(e, 0, sizeof(*e));
+}
