@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device contract: everything that may be asked of a VFIO device.
+ *
+ * The waist of the hourglass. A front end (driver API, vfio-user server) speaks only this; a back end
+ * (socket, in process) implements only this. Any front end works over any back end.
+ *
+ * Results are 0 or positive, or a negative errno with the device's error record filled (error_set()).
+ * A back end checks everything that it is asked: front ends forward what strangers say.
+ */
+#ifndef LIBVFIO_CONTRACT_H
+#define LIBVFIO_CONTRACT_H
+
+#include <vfio/device.h>
+#include <vfio/driver.h>
+
+#include "iommu/map.h"
+
+struct driver;
+
+/* What every back end's device begins with. The public handle is this. */
+struct vfio_dev {
+	const struct backend *backend;
+	struct vfio_error error;	/* of the last call that failed */
+	struct driver *driver;		/* the driver API's own state; NULL until it needs any */
+};
+
+/* VFIO_DEVICE_SET_IRQS. For DATA_EVENTFD fds has count entries, -1 for none; the back end copies them. */
+struct irq_request {
+	uint32_t flags;			/* one VFIO_IRQ_SET_DATA_*, one VFIO_IRQ_SET_ACTION_* */
+	uint32_t index, start, count;
+	const uint8_t *bools;		/* DATA_BOOL: count bytes */
+	const int *fds;			/* DATA_EVENTFD: count descriptors */
+};
+
+struct backend {
+	const char *name;
+	int (*info)(struct vfio_dev *dev, struct vfio_device_info *info);
+	int (*region)(struct vfio_dev *dev, uint32_t index, struct vfio_region *region);
+	ssize_t (*read)(struct vfio_dev *dev, uint32_t region, uint64_t offset, void *buf, size_t len);
+	ssize_t (*write)(struct vfio_dev *dev, uint32_t region, uint64_t offset, const void *buf,
+			 size_t len);
+	int (*irq_info)(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info);
+	int (*set_irqs)(struct vfio_dev *dev, const struct irq_request *request);
+	int (*dma_map)(struct vfio_dev *dev, const struct dma_map *map);
+	/* Every map inside the range (iova 0, size DMA_ALL: all of them); *unmapped gets their bytes. */
+	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
+	int (*reset)(struct vfio_dev *dev);
+	/* The user has gone: interrupts and maps dropped, device at power-on. */
+	int (*recycle)(struct vfio_dev *dev);
+	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */
+	int (*fault)(struct vfio_dev *dev, struct vfio_fault *fault);
+	/* Something to poll for events from the other end, or -ENOTSUP; and what to do when it is readable. */
+	int (*poll_fd)(struct vfio_dev *dev);
+	int (*dispatch)(struct vfio_dev *dev);
+	int (*set_timeout)(struct vfio_dev *dev, unsigned int milliseconds);
+	/* Frees dev. */
+	void (*close)(struct vfio_dev *dev);
+};
+
+/*
+ * The rule for every access: how many of len bytes at offset lie in the region (0 for len 0), or -EINVAL when none does,
+ * as the kernel says; for configuration space all or -EFAULT.
+ */
+ssize_t contract_check_access(const struct vfio_region *region, uint64_t offset, size_t len,
+			      const char *verb, struct vfio_error *err);
+
+#endif
