@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Regions: what they are, and accesses to BARs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/export.h"
+#include "base/fd.h"
+#include "function/function.h"
+
+#define READ_WRITE (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
+
+/* ---- memory areas ------------------------------------------------------------------------- */
+
+void function_memory_free(struct vfio_function *fn)
+{
+	for (unsigned int i = 0; i < NUM_BARS; i++) {
+		if (fn->memory[i].base)
+			munmap(fn->memory[i].base, fn->description.bars[i].size);
+		fd_close(&fn->memory[i].fd);
+		fn->memory[i].base = NULL;
+	}
+}
+
+/* A memory file that whoever holds it can neither shrink nor grow. */
+static int sealed_file(uint64_t size)
+{
+	int fd = memfd_create("vfio-bar", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int renew_bar(struct vfio_function *fn, unsigned int i)
+{
+	const struct vfio_bar_description *bar = &fn->description.bars[i];
+	struct bar_memory *m = &fn->memory[i];
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	int fd;
+
+	if (!m->base) {
+		void *base = mmap(NULL, bar->size, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (base == MAP_FAILED)
+			return -errno;
+		m->base = base;
+	}
+	fd = sealed_file(align_up(bar->size, page));
+	if (fd < 0)
+		return fd;
+	for (uint32_t a = 0; a < bar->nareas; a++) {
+		void *want = m->base + bar->areas[a].offset;
+
+		if (mmap(want, bar->areas[a].size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, bar->areas[a].offset) == MAP_FAILED) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+	}
+	fd_close(&m->fd);
+	m->fd = fd;
+	return 0;
+}
+
+/* New, zeroed memory at the same addresses: the last user may still hold the old. */
+int function_memory_renew(struct vfio_function *fn, struct vfio_error *err)
+{
+	for (unsigned int i = 0; i < NUM_BARS; i++) {
+		int r = fn->description.bars[i].nareas ? renew_bar(fn, i) : 0;
+
+		if (r < 0)
+			return error_system(err, -r, "making the memory of BAR %u", i);
+	}
+	return 0;
+}
+
+EXPORT void *vfio_function_memory(struct vfio_function *fn, unsigned int bar)
+{
+	return bar < NUM_BARS ? fn->memory[bar].base : NULL;
+}
+
+/* ---- description -------------------------------------------------------------------------- */
+
+int function_region(struct vfio_function *fn, uint32_t index, struct vfio_region *region)
+{
+	*region = (struct vfio_region){ .index = index, .fd = -1 };
+	if (index >= VFIO_PCI_NUM_REGIONS)
+		return error_set(fn->err, EINVAL, VFIO_E_NO_REGION, VFIO_BY_FUNCTION,
+				 "vfio_info() says how many regions there are",
+				 "region %u: the device has %d", index, VFIO_PCI_NUM_REGIONS);
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		region->size = CONFIG_SIZE;
+		region->flags = READ_WRITE;
+	}
+	if (index < NUM_BARS) {
+		const struct vfio_bar_description *bar = &fn->description.bars[index];
+
+		region->size = bar->size;
+		region->flags = bar->size ? READ_WRITE : 0;
+		region->nareas = bar->nareas;
+		for (uint32_t i = 0; i < bar->nareas; i++)
+			region->areas[i] = bar->areas[i];
+		if (bar->nareas) {
+			region->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+			region->fd = fn->memory[index].fd;
+		}
+	}
+	return 0;
+}
+
+/* ---- accesses ----------------------------------------------------------------------------- */
+
+enum place { TRAPPED, MEMORY, MSIX_TABLE, MSIX_PENDING };
+
+/* Areas and MSI-X structures begin on pages, so one naturally aligned access has one place, */
+/* save that the last vectors may end within a page: what is left of it is the model's. */
+static enum place place_of(const struct vfio_function *fn, unsigned int i, uint64_t offset)
+{
+	const struct vfio_function_description *d = &fn->description;
+	const struct vfio_bar_description *bar = &d->bars[i];
+
+	for (uint32_t a = 0; a < bar->nareas; a++)
+		if (offset - bar->areas[a].offset < bar->areas[a].size)
+			return MEMORY;
+	if (d->msix_vectors && d->msix_bar == i) {
+		if (offset - d->msix_table < 16ull * d->msix_vectors)
+			return MSIX_TABLE;
+		if (offset - d->msix_pba < align_up(d->msix_vectors, 64) / 8)
+			return MSIX_PENDING;
+	}
+	return TRAPPED;
+}
+
+/* One access of 1, 2, 4 or 8 bytes to memory that somebody else may be writing. */
+static uint64_t memory_read(const uint8_t *at, unsigned int width)
+{
+	switch (width) {
+	case 1: return *(const volatile uint8_t *)at;
+	case 2: return le16toh(*(const volatile uint16_t *)at);
+	case 4: return le32toh(*(const volatile uint32_t *)at);
+	default: return le64toh(*(const volatile uint64_t *)at);
+	}
+}
+
+static void memory_write(uint8_t *at, unsigned int width, uint64_t value)
+{
+	switch (width) {
+	case 1: *(volatile uint8_t *)at = value; break;
+	case 2: *(volatile uint16_t *)at = htole16(value); break;
+	case 4: *(volatile uint32_t *)at = htole32(value); break;
+	default: *(volatile uint64_t *)at = htole64(value); break;
+	}
+}
+
+static uint64_t bar_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			 unsigned int width)
+{
+	switch (place_of(fn, bar, offset)) {
+	case MEMORY:
+		return memory_read(fn->memory[bar].base + offset, width);
+	case MSIX_TABLE:
+		return UINT64_MAX;	/* vectors belong to SET_IRQS, as in the kernel */
+	case MSIX_PENDING:
+		return 0;		/* a message is delivered or dropped at once */
+	case TRAPPED:
+		break;
+	}
+	return fn->ops->read ? fn->ops->read(fn, bar, offset, width) : UINT64_MAX;
+}
+
+static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+		      unsigned int width, uint64_t value)
+{
+	switch (place_of(fn, bar, offset)) {
+	case MEMORY:
+		memory_write(fn->memory[bar].base + offset, width, value);
+		break;
+	case MSIX_TABLE:
+	case MSIX_PENDING:
+		break;
+	case TRAPPED:
+		if (fn->ops->write)
+			fn->ops->write(fn, bar, offset, width, value);
+		break;
+	}
+}
+
+/* How many bytes of a BAR may be accessed; a negative errno when none. */
+static ssize_t check_bar_access(struct vfio_function *fn, uint32_t index, uint64_t offset,
+				size_t len, const char *verb)
+{
+	struct vfio_region region;
+	bool io = index < NUM_BARS && (fn->description.bars[index].flags & VFIO_BAR_IO);
+	int r = function_region(fn, index, &region);
+	ssize_t n;
+
+	if (r < 0)
+		return r;
+	n = contract_check_access(&region, offset, len, verb, fn->err);
+	if (n <= 0 || io || function_decodes_memory(fn))
+		return n;
+	return error_set(fn->err, EIO, VFIO_E_MEMORY_OFF, VFIO_BY_FUNCTION,
+			 "set the memory bit of the Command register and power state D0",
+			 "%s at %#llx of region %u: %s", verb, (unsigned long long)offset, index,
+			 fn->power_state ? "the device is in D3hot" : "memory decoding is off");
+}
+
+ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset, void *buf,
+		      size_t len)
+{
+	uint8_t *out = buf;
+	ssize_t n;
+
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return function_config_read(fn, offset, buf, len);
+	n = check_bar_access(fn, region, offset, len, "read");
+	for (ssize_t done = 0; done < n; ) {
+		unsigned int width = natural_width(offset + done, n - done, 8);
+
+		le_put(out + done, width, bar_read(fn, region, offset + done, width));
+		done += width;
+	}
+	return n;
+}
+
+ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offset, const void *buf,
+		       size_t len)
+{
+	const uint8_t *in = buf;
+	ssize_t n;
+
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return function_config_write(fn, offset, buf, len);
+	n = check_bar_access(fn, region, offset, len, "write");
+	for (ssize_t done = 0; done < n; ) {
+		unsigned int width = natural_width(offset + done, n - done, 8);
+
+		bar_write(fn, region, offset + done, width, le_get(in + done, width));
+		done += width;
+	}
+	return n;
+}
