@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract over a vfio-user server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "backends/backends.h"
+#include "backends/link.h"
+#include "base/bits.h"
+#include "base/error.h"
+
+#define MAX_REGIONS 64
+#define MAX_INDEXES 16
+#define MAX_VECTORS 2048
+
+struct sock {
+	struct vfio_dev dev;
+	struct link link;
+	/* The driver's maps: what the server may ask for by message, and the checks of a map before it is sent. */
+	struct space space;
+	struct vfio_device_info info;
+	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
+	bool asked[MAX_REGIONS];
+};
+
+static struct sock *sock_of(struct vfio_dev *dev)
+{
+	return (struct sock *)dev;
+}
+
+/* ---- what the device is ------------------------------------------------------------------- */
+
+static int sock_info(struct vfio_dev *dev, struct vfio_device_info *info)
+{
+	*info = sock_of(dev)->info;
+	return 0;
+}
+
+static int get_info(struct sock *s)
+{
+	struct wire_device_info q = { .argsz = sizeof(q) };
+	struct exchange x = {
+		.command = WIRE_GET_INFO, .fixed = &q, .fixed_len = sizeof(q),
+		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
+		.what = "asking what the device is",
+	};
+	int r = link_call(&s->link, &x);
+
+	if (r < 0)
+		return r;
+	if (!(q.flags & VFIO_DEVICE_FLAGS_PCI) || q.num_regions < VFIO_PCI_CONFIG_REGION_INDEX + 1)
+		return error_set(&s->dev.error, ENODEV, VFIO_E_UNSUPPORTED, VFIO_BY_SERVER,
+				 "libvfio drives PCI devices only", "the server's device is no PCI device");
+	s->info = (struct vfio_device_info){
+		.argsz = sizeof(s->info), .flags = q.flags,
+		.num_regions = q.num_regions < MAX_REGIONS ? q.num_regions : MAX_REGIONS,
+		.num_irqs = q.num_irqs < MAX_INDEXES ? q.num_irqs : MAX_INDEXES,
+	};
+	return 0;
+}
+
+/* The sparse areas of a region info reply. False when the chain is malformed. */
+static bool take_areas(struct vfio_region *region, const uint8_t *reply, size_t len, uint32_t at)
+{
+	struct wire_sparse cap;
+
+	for (unsigned int hops = 0; at && hops < 16; hops++, at = cap.next) {
+		if (!is_inside(at, 8, len))
+			return false;
+		memset(&cap, 0, sizeof(cap));
+		memcpy(&cap, reply + at, is_inside(at, sizeof(cap), len) ? sizeof(cap) : 8);
+		if (cap.id != WIRE_CAP_SPARSE)
+			continue;
+		if (!is_inside(at + sizeof(cap), (uint64_t)cap.nr_areas * sizeof(struct wire_area), len))
+			return false;
+		for (uint32_t i = 0; i < cap.nr_areas && region->nareas < VFIO_MAX_AREAS; i++) {
+			struct wire_area a;
+
+			memcpy(&a, reply + at + sizeof(cap) + i * sizeof(a), sizeof(a));
+			if (!a.size || !is_inside(a.offset, a.size, region->size))
+				return false;
+			region->areas[region->nareas++] = (struct vfio_area){ a.offset, a.size };
+		}
+	}
+	return at == 0;
+}
+
+/* One question; the answer may say that it needs more room. Returns the room that it needs. */
+static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t room,
+			  struct vfio_region *region)
+{
+	struct wire_region_info q = { .argsz = room, .index = index };
+	char what[48];
+	struct exchange x = {
+		.command = WIRE_GET_REGION_INFO, .fixed = &q, .fixed_len = sizeof(q),
+		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .what = what,
+	};
+	int r;
+
+	snprintf(what, sizeof(what), "asking for region %u", index);
+	r = link_call(&s->link, &x);
+	if (r < 0)
+		return r;
+	memcpy(&q, reply, sizeof(q));
+	*region = (struct vfio_region){
+		.index = index, .size = q.size, .fd = x.reply_fd, .fd_offset = q.offset,
+		.flags = q.flags & ~VFIO_REGION_INFO_FLAG_CAPS,
+	};
+	if ((q.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
+	    !take_areas(region, reply, x.reply_len, q.cap_offset)) {
+		fd_close(&region->fd);
+		return error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
+				 "%s: its capabilities are malformed", what);
+	}
+	return q.argsz;
+}
+
+static int fetch_region(struct sock *s, uint32_t index)
+{
+	uint8_t reply[1024];
+	struct vfio_region *region = &s->regions[index];
+	ssize_t need = ask_region(s, index, reply, sizeof(reply), region);
+
+	if (need < 0)
+		return need;
+	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || region->fd < 0) {
+		fd_close(&region->fd);
+		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
+		region->nareas = 0;
+	} else if (!region->nareas) {
+		region->areas[0] = (struct vfio_area){ 0, region->size };
+		region->nareas = 1;
+	}
+	s->asked[index] = true;
+	return 0;
+}
+
+static int sock_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region)
+{
+	struct sock *s = sock_of(dev);
+	int r;
+
+	if (index >= s->info.num_regions)
+		return error_set(&dev->error, EINVAL, VFIO_E_NO_REGION, VFIO_BY_LIBRARY,
+				 "vfio_info() says how many regions there are",
+				 "region %u: the device has %u", index, s->info.num_regions);
+	if (!s->asked[index]) {
+		r = fetch_region(s, index);
+		if (r < 0)
+			return r;
+	}
+	*region = s->regions[index];
+	return 0;
+}
+
+static int sock_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info)
+{
+	struct wire_irq_info q = { .argsz = sizeof(q), .index = index };
+	struct exchange x = {
+		.command = WIRE_GET_IRQ_INFO, .fixed = &q, .fixed_len = sizeof(q),
+		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
+		.what = "asking for an interrupt index",
+	};
+	int r = link_call(&sock_of(dev)->link, &x);
+
+	if (r < 0)
+		return r;
+	*info = (struct vfio_irq_info){
+		.argsz = sizeof(*info), .flags = q.flags, .index = index, .count = q.count,
+	};
+	return 0;
+}
+
+/* ---- accesses ----------------------------------------------------------------------------- */
+
+/* At most a message's worth of a region access. */
+static ssize_t access_once(struct sock *s, bool write, uint32_t region, uint64_t offset, void *buf,
+			   size_t len)
+{
+	struct wire_access q = { .offset = offset, .region = region, .count = len };
+	uint8_t small[sizeof(q) + 8];
+	uint8_t *reply = len <= 8 ? small : NULL;
+	char what[80];
+	struct exchange x = {
+		.command = write ? WIRE_REGION_WRITE : WIRE_REGION_READ,
+		.fixed = &q, .fixed_len = sizeof(q), .data = buf, .data_len = write ? len : 0,
+		.reply_least = sizeof(q), .reply_room = sizeof(q) + (write ? 0 : len), .what = what,
+	};
+	ssize_t r;
+
+	snprintf(what, sizeof(what), "%s of %zu bytes at %#llx of region %u",
+		 write ? "write" : "read", len, (unsigned long long)offset, region);
+	if (!reply)
+		reply = malloc(x.reply_room);
+	if (!reply)
+		return error_system(&s->dev.error, ENOMEM, "%s", what);
+	x.reply = reply;
+	r = link_call(&s->link, &x);
+	if (r == 0) {
+		memcpy(&q, reply, sizeof(q));
+		if (q.count > len || x.reply_len != sizeof(q) + (write ? 0 : q.count))
+			r = error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
+				      "%s: the reply's count is wrong", what);
+		else
+			r = q.count;
+	}
+	if (r > 0 && !write)
+		memcpy(buf, reply + sizeof(q), r);
+	if (reply != small)
+		free(reply);
+	return r;
+}
+
+static ssize_t access_region(struct vfio_dev *dev, bool write, uint32_t index, uint64_t offset,
+			     void *buf, size_t len)
+{
+	struct sock *s = sock_of(dev);
+	struct vfio_region region;
+	size_t done = 0;
+	ssize_t n = sock_region(dev, index, &region);
+
+	if (n < 0)
+		return n;
+	n = contract_check_access(&region, offset, len, write ? "write" : "read", &dev->error);
+	if (n < 0)
+		return n;
+	len = n;
+	while (done < len) {
+		size_t chunk = len - done < s->link.caps.max_data ? len - done : s->link.caps.max_data;
+
+		n = access_once(s, write, index, offset + done, (uint8_t *)buf + done, chunk);
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+static ssize_t sock_read(struct vfio_dev *dev, uint32_t region, uint64_t offset, void *buf,
+			 size_t len)
+{
+	return access_region(dev, false, region, offset, buf, len);
+}
+
+static ssize_t sock_write(struct vfio_dev *dev, uint32_t region, uint64_t offset, const void *buf,
+			  size_t len)
+{
+	return access_region(dev, true, region, offset, (void *)buf, len);
+}
+
+static int sock_reset(struct vfio_dev *dev)
+{
+	struct exchange x = { .command = WIRE_RESET, .what = "resetting the device" };
+
+	return link_call(&sock_of(dev)->link, &x);
+}
+
+/* ---- interrupts --------------------------------------------------------------------------- */
+
+/* count eventfds that are all there, or (have false) all absent. */
+static int set_run(struct sock *s, const struct irq_request *request, uint32_t first, uint32_t count,
+		   bool have)
+{
+	struct wire_irq_set q = {
+		.argsz = sizeof(q), .flags = request->flags, .index = request->index,
+		.start = request->start + first, .count = count,
+	};
+	struct exchange x = {
+		.command = WIRE_SET_IRQS, .fixed = &q, .fixed_len = sizeof(q),
+		.what = "setting interrupts",
+	};
+
+	if (request->flags & VFIO_IRQ_SET_DATA_BOOL) {
+		x.data = request->bools;
+		x.data_len = request->count;
+		q.argsz += request->count;
+	} else if (have) {
+		x.fds = request->fds + first;
+		x.nfds = count;
+	}
+	return link_call(&s->link, &x);
+}
+
+/*
+ * Descriptors travel at most max_msg_fds a message, and a message has all of its descriptors or none: an array with
+ * holes becomes several messages.
+ */
+static int set_eventfds(struct sock *s, const struct irq_request *request)
+{
+	uint32_t max = s->link.caps.max_msg_fds;
+	int r = 0;
+
+	if (max > FD_MAX_PASSED)
+		max = FD_MAX_PASSED;
+	for (uint32_t i = 0; i < request->count && r == 0; ) {
+		bool have = request->fds[i] >= 0;
+		uint32_t n = 1;
+
+		while (i + n < request->count && n < max && (request->fds[i + n] >= 0) == have)
+			n++;
+		r = set_run(s, request, i, n, have);
+		i += n;
+	}
+	return r;
+}
+
+static int check_eventfds(struct sock *s, const struct irq_request *request)
+{
+	for (uint32_t i = 0; i < request->count; i++)
+		if (request->fds[i] >= 0 && !fd_is_eventfd(request->fds[i]))
+			return error_set(&s->dev.error, fcntl(request->fds[i], F_GETFD) < 0 ? EBADF : EINVAL,
+					 VFIO_E_IRQ_FD, VFIO_BY_LIBRARY, "make it with eventfd(2)",
+					 "setting interrupts: descriptor %d is not an eventfd",
+					 request->fds[i]);
+	return 0;
+}
+
+static int sock_set_irqs(struct vfio_dev *dev, const struct irq_request *request)
+{
+	struct sock *s = sock_of(dev);
+	int r;
+
+	if (request->count > MAX_VECTORS)
+		return error_set(&dev->error, EINVAL, VFIO_E_NO_IRQ, VFIO_BY_LIBRARY, NULL,
+				 "setting %u interrupts: no index has more than %d", request->count,
+				 MAX_VECTORS);
+	if (!(request->flags & VFIO_IRQ_SET_DATA_EVENTFD) || request->count == 0)
+		return set_run(s, request, 0, request->count, false);
+	r = check_eventfds(s, request);
+	return r < 0 ? r : set_eventfds(s, request);
+}
+
+/* ---- DMA ---------------------------------------------------------------------------------- */
+
+static int send_map(struct sock *s, const struct dma_map *map)
+{
+	struct wire_dma_map q = {
+		.argsz = sizeof(q), .flags = map->prot, .offset = map->fd >= 0 ? map->fd_offset : 0,
+		.iova = map->iova, .size = map->size,
+	};
+	char what[80];
+	struct exchange x = {
+		.command = WIRE_DMA_MAP, .fixed = &q, .fixed_len = sizeof(q),
+		.fds = &map->fd, .nfds = map->fd >= 0 ? 1 : 0, .what = what,
+	};
+
+	snprintf(what, sizeof(what), "mapping %#llx bytes at IOVA %#llx",
+		 (unsigned long long)map->size, (unsigned long long)map->iova);
+	return link_call(&s->link, &x);
+}
+
+static int sock_dma_map(struct vfio_dev *dev, const struct dma_map *map)
+{
+	struct sock *s = sock_of(dev);
+	size_t before = s->space.count;
+	uint64_t unused;
+	int r = space_map(&s->space, map, &dev->error);
+
+	if (r < 0)
+		return r;
+	if (s->space.count == before)
+		return 0;		/* it was there already */
+	r = send_map(s, map);
+	if (r < 0)
+		space_unmap(&s->space, map->iova, map->size, &unused, NULL, NULL, NULL);
+	return r;
+}
+
+/* The server unmaps one map at a time (vfio-user: "must match exactly one"), we as the contract says. */
+struct unmap {
+	struct sock *sock;
+	int r;
+};
+
+static void send_unmap(void *arg, uint64_t iova, uint64_t size)
+{
+	struct unmap *u = arg;
+	struct wire_dma_unmap q = { .argsz = sizeof(q), .iova = iova, .size = size };
+	char what[80];
+	struct exchange x = {
+		.command = WIRE_DMA_UNMAP, .fixed = &q, .fixed_len = sizeof(q),
+		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q), .what = what,
+	};
+	int r;
+
+	snprintf(what, sizeof(what), "unmapping %#llx bytes at IOVA %#llx",
+		 (unsigned long long)size, (unsigned long long)iova);
+	r = link_call(&u->sock->link, &x);
+	if (u->r == 0)
+		u->r = r;
+}
+
+static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
+{
+	struct sock *s = sock_of(dev);
+	struct unmap u = { .sock = s };
+	int r = space_unmap(&s->space, iova, size, unmapped, send_unmap, &u, &dev->error);
+
+	return r < 0 ? r : u.r;
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
+{
+	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+			 "look at the server: lsvfio shows a vfiod device's last fault",
+			 "vfio-user has no message that tells of DMA faults");
+}
+
+static int sock_recycle(struct vfio_dev *dev)
+{
+	static const struct irq_request off[] = {
+		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		  .index = VFIO_PCI_INTX_IRQ_INDEX },
+		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		  .index = VFIO_PCI_MSI_IRQ_INDEX },
+		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		  .index = VFIO_PCI_MSIX_IRQ_INDEX },
+	};
+	const uint8_t command[2] = { 0 };
+	uint64_t unused;
+	int r;
+
+	/* Bus mastering first. An index that is not active says so, which is well. */
+	sock_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, command, sizeof(command));
+	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+		sock_set_irqs(dev, &off[i]);
+	r = sock_dma_unmap(dev, 0, DMA_ALL, &unused);
+	return r < 0 ? r : sock_reset(dev);
+}
+
+static int sock_poll_fd(struct vfio_dev *dev)
+{
+	int fd = sock_of(dev)->link.fd;
+
+	return fd >= 0 ? fd : error_set(&dev->error, ENODEV, VFIO_E_GONE, VFIO_BY_SERVER, NULL,
+					"the server has closed the connection");
+}
+
+static int sock_dispatch(struct vfio_dev *dev)
+{
+	return link_dispatch(&sock_of(dev)->link);
+}
+
+static int sock_set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
+{
+	struct link *l = &sock_of(dev)->link;
+	struct timeval t = {
+		.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000,
+	};
+
+	l->timeout_ms = milliseconds;
+	if (l->fd >= 0 && setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) < 0)
+		return error_system(&dev->error, errno, "setting a time-out");
+	return 0;
+}
+
+static void sock_close(struct vfio_dev *dev)
+{
+	struct sock *s = sock_of(dev);
+
+	for (uint32_t i = 0; i < MAX_REGIONS; i++)
+		fd_close(&s->regions[i].fd);
+	link_finish(&s->link);
+	space_finish(&s->space);
+	free(s);
+}
+
+static const struct backend socket_backend = {
+	.name = "socket",
+	.info = sock_info,
+	.region = sock_region,
+	.read = sock_read,
+	.write = sock_write,
+	.irq_info = sock_irq_info,
+	.set_irqs = sock_set_irqs,
+	.dma_map = sock_dma_map,
+	.dma_unmap = sock_dma_unmap,
+	.reset = sock_reset,
+	.recycle = sock_recycle,
+	.fault = sock_fault,
+	.poll_fd = sock_poll_fd,
+	.dispatch = sock_dispatch,
+	.set_timeout = sock_set_timeout,
+	.close = sock_close,
+};
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static int greet(struct sock *s)
+{
+	struct wire_caps ours = {
+		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA,
+		.max_dma_maps = SPACE_MAX_MAPS, .pgsizes = DMA_PAGE,
+	};
+	struct wire_version v = { .major = WIRE_MAJOR, .minor = WIRE_MINOR };
+	char json[256], reply[WIRE_MAX_VERSION];
+	struct exchange x = {
+		.command = WIRE_VERSION, .fixed = &v, .fixed_len = sizeof(v), .data = json,
+		.reply = reply, .reply_least = sizeof(v), .reply_room = sizeof(reply),
+		.what = "greeting the server",
+	};
+	const char *why;
+	int r;
+
+	x.data_len = wire_caps_format(&ours, json, sizeof(json));
+	r = link_call(&s->link, &x);
+	if (r < 0)
+		return r;
+	memcpy(&v, reply, sizeof(v));
+	if (v.major != WIRE_MAJOR || v.minor > WIRE_MINOR)
+		return error_set(&s->dev.error, EPROTO, VFIO_E_VERSION, VFIO_BY_SERVER, NULL,
+				 "greeting the server: it answers with version %u.%u to our %u.%u",
+				 v.major, v.minor, WIRE_MAJOR, WIRE_MINOR);
+	if (wire_caps_parse(&s->link.caps, reply + sizeof(v), x.reply_len - sizeof(v), &why) < 0)
+		return error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
+				 "greeting the server: %s", why);
+	return 0;
+}
+
+static int start(struct sock *s)
+{
+	int r = sock_set_timeout(&s->dev, s->link.timeout_ms);
+
+	if (r == 0)
+		r = greet(s);
+	return r < 0 ? r : get_info(s);
+}
+
+static int check_socket(int fd, struct vfio_error *err)
+{
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
+		return 0;
+	return error_set(err, ENOTSOCK, VFIO_E_NAME, VFIO_BY_LIBRARY,
+			 "pass a connected AF_UNIX stream socket",
+			 "descriptor %d is not a stream socket", fd);
+}
+
+/* The link works on a copy, so that the caller's descriptor is still the caller's if this fails. */
+int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err)
+{
+	struct sock *s;
+	int copy, r = check_socket(fd, err);
+
+	*dev = NULL;
+	if (r < 0)
+		return r;
+	copy = fd_copy(fd);
+	s = calloc(1, sizeof(*s));
+	if (copy < 0 || !s || link_init(&s->link, copy, &s->space, &s->dev.error) < 0) {
+		r = copy < 0 ? -copy : ENOMEM;
+		free(s);
+		fd_close(&copy);
+		return error_system(err, r, "opening a device");
+	}
+	s->dev.backend = &socket_backend;
+	for (uint32_t i = 0; i < MAX_REGIONS; i++)
+		s->regions[i].fd = -1;
+	space_init(&s->space);
+	r = start(s);
+	if (r < 0) {
+		if (err)
+			*err = s->dev.error;
+		sock_close(&s->dev);
+		return r;
+	}
+	close(fd);
+	*dev = &s->dev;
+	return 0;
+}
+
+static int cannot_connect(const char *path, int err, struct vfio_error *e)
+{
+	switch (err) {
+	case ENOENT:
+	case ENOTDIR:
+		return error_set(e, err, VFIO_E_NO_DEVICE, VFIO_BY_KERNEL,
+				 "is vfiod running, and is this its socket? lsvfio lists its devices",
+				 "there is no socket at %s", path);
+	case ECONNREFUSED:
+		return error_set(e, err, VFIO_E_NO_LISTENER, VFIO_BY_KERNEL,
+				 "start vfiod again: it has died, or this is not its socket",
+				 "nobody listens at %s", path);
+	case EACCES:
+	case EPERM:
+		return error_set(e, err, VFIO_E_PERMISSION, VFIO_BY_POLICY,
+				 "ask for membership of the socket's group; vfiod.conf(5) sets owner, "
+				 "group and mode", "you may not connect to %s", path);
+	case EAGAIN:
+		return error_set(e, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL, "try again",
+				 "too many clients are waiting at %s", path);
+	}
+	return error_system(e, err, "connecting to %s", path);
+}
+
+static int set_nonblocking(int fd, bool on)
+{
+	return fcntl(fd, F_SETFL, on ? O_NONBLOCK : 0) < 0 ? -errno : 0;
+}
+
+int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, r;
+
+	*dev = NULL;
+	if (!*path || strlen(path) >= sizeof(addr.sun_path))
+		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+				 "write unix:/path/to/socket, with at most 107 characters of path",
+				 "the socket path '%.120s' is empty or too long", path);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_system(err, errno, "making a socket");
+	/* A backlog that is full must not block us: connect without waiting, then be patient. */
+	r = set_nonblocking(fd, true);
+	if (r == 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		r = cannot_connect(path, errno, err);
+	if (r == 0)
+		r = set_nonblocking(fd, false);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	r = socket_open_fd(dev, fd, err);
+	if (r < 0)
+		close(fd);
+	if (r < 0 && err && err->code == VFIO_E_BUSY)
+		error_set(err, -r, VFIO_E_BUSY, VFIO_BY_SERVER,
+			  "wait until its client has gone; lsvfio shows who that is",
+			  "the device at %s has a client already", path);
+	return r;
+}

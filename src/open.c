@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* The registry of back ends: which of them a device string means. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vfio/driver.h>
+
+#include "backends/backends.h"
+#include "base/error.h"
+#include "base/export.h"
+
+static int open_unix(struct vfio_dev **dev, const char *path, struct vfio_error *err)
+{
+	return socket_open_path(dev, path, err);
+}
+
+static int open_fd(struct vfio_dev **dev, const char *number, struct vfio_error *err)
+{
+	char *end;
+	long fd;
+
+	errno = 0;
+	fd = strtol(number, &end, 10);
+	if (!isdigit((unsigned char)*number) || *end || errno || fd > INT32_MAX)
+		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+				 "write fd:N with the number of a connected socket",
+				 "'fd:%.40s' names no descriptor", number);
+	return socket_open_fd(dev, fd, err);
+}
+
+static int open_kernel(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+{
+	return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
+			 "use a device that vfiod serves (unix:/path) or a software device (edu)",
+			 "'%.60s' names a device of the kernel's, and this version of libvfio has no "
+			 "back end for those", name);
+}
+
+static const struct {
+	const char *prefix;
+	int (*open)(struct vfio_dev **dev, const char *rest, struct vfio_error *err);
+} schemes[] = {
+	{ "unix:", open_unix },
+	{ "fd:", open_fd },
+	{ "uio:", open_kernel },
+	{ "unsafe-noiommu:", open_kernel },
+};
+
+/* Is it a PCI address ([dddd:]bb:dd.f) or a kernel node (vfio3)? */
+static bool is_kernel_name(const char *s)
+{
+	size_t hex = strspn(s, "0123456789abcdefABCDEF:.");
+
+	if (strncmp(s, "vfio", 4) == 0 && s[4] && s[4 + strspn(s + 4, "0123456789")] == '\0')
+		return true;
+	return !s[hex] && strchr(s, ':') && strchr(s, '.');
+}
+
+static bool is_module_name(const char *s)
+{
+	size_t len = strcspn(s, ",");
+
+	if (memchr(s, '/', len))
+		return len > 3 && strncmp(s + len - 3, ".so", 3) == 0;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_')
+			return false;
+	return len > 0;
+}
+
+EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+{
+	*dev = NULL;
+	error_clear(err);
+	if (!name)
+		name = secure_getenv("VFIO_DEVICE");
+	if (!name || !*name)
+		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+				 "give a device string, or set VFIO_DEVICE: unix:/path, fd:N, edu",
+				 "no device was named");
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t len = strlen(schemes[i].prefix);
+
+		if (strncmp(name, schemes[i].prefix, len) == 0)
+			return schemes[i].open(dev, name + len, err);
+	}
+	if (is_kernel_name(name))
+		return open_kernel(dev, name, err);
+	if (is_module_name(name))
+		return module_open(dev, name, err);
+	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+			 "write unix:/path, fd:N, the name of a software device (edu), or a module "
+			 "file with a slash in it (./NAME.so)",
+			 "'%.80s' is no device string", name);
+}
+
+EXPORT int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn,
+			      struct vfio_error *err)
+{
+	error_clear(err);
+	return inprocess_open(dev, fn, err);
+}
