@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands of vfio-user, each turned into a call on the contract. A handler gets a payload that
+ * is long enough for its fixed part, and writes its reply behind the header in the client's buffer. It returns
+ * the length of that, or a negative errno.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "frontends/server.h"
+
+#define MAX_IRQS 2048u
+
+typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
+
+static int handle_version(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct wire_version v;
+	struct wire_caps ours = {
+		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA,
+		.max_dma_maps = 65535, .pgsizes = DMA_PAGE,
+	};
+	const char *why;
+
+	if (c->greeted)
+		return -EINVAL;
+	memcpy(&v, m->payload, sizeof(v));
+	if (v.major != WIRE_MAJOR) {
+		client_leave(c, "it speaks version %u.%u, and we %u.%u", v.major, v.minor,
+			     WIRE_MAJOR, WIRE_MINOR);
+		return -EINVAL;
+	}
+	if (m->len > WIRE_MAX_VERSION) {
+		client_leave(c, "its version message is longer than %u bytes", WIRE_MAX_VERSION);
+		return -EINVAL;
+	}
+	if (wire_caps_parse(&c->caps, (const char *)m->payload + sizeof(v), m->len - sizeof(v),
+			    &why) < 0) {
+		client_leave(c, "%s", why);
+		return -EINVAL;
+	}
+	c->greeted = true;
+	if (v.minor > WIRE_MINOR)
+		v.minor = WIRE_MINOR;
+	memcpy(reply, &v, sizeof(v));
+	return sizeof(v) + wire_caps_format(&ours, (char *)reply + sizeof(v), 256);
+}
+
+static int handle_dma_map(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct wire_dma_map q;
+	struct dma_map map;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q) || m->nfds > 1)
+		return -EINVAL;
+	map = (struct dma_map){
+		.iova = q.iova, .size = q.size, .prot = q.flags,
+		.fd = m->nfds ? m->fds[0] : -1, .fd_offset = q.offset,
+		.peer = m->nfds ? NULL : &c->memory,
+	};
+	return c->server->dev->backend->dma_map(c->server->dev, &map);
+}
+
+static int handle_dma_unmap(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct wire_dma_unmap q;
+	uint64_t size;
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q) || (q.flags & ~WIRE_UNMAP_ALL))
+		return -EINVAL;
+	size = q.size;
+	if (q.flags & WIRE_UNMAP_ALL) {
+		if (q.iova || q.size)
+			return -EINVAL;
+		size = DMA_ALL;
+	} else if (size == DMA_ALL) {
+		return -EINVAL;
+	}
+	r = dev->backend->dma_unmap(dev, q.iova, size, &q.size);
+	if (r < 0)
+		return r;
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q);
+}
+
+static int handle_info(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct vfio_device_info info;
+	struct wire_device_info q;
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q))
+		return -EINVAL;
+	r = dev->backend->info(dev, &info);
+	if (r < 0)
+		return r;
+	q = (struct wire_device_info){
+		.argsz = sizeof(q), .flags = info.flags,
+		.num_regions = info.num_regions, .num_irqs = info.num_irqs,
+	};
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q);
+}
+
+/* The sparse capability behind a region's description. Returns its length. */
+static size_t put_areas(uint8_t *at, const struct vfio_region *region)
+{
+	struct wire_sparse cap = { .id = WIRE_CAP_SPARSE, .version = 1, .nr_areas = region->nareas };
+
+	memcpy(at, &cap, sizeof(cap));
+	for (uint32_t i = 0; i < region->nareas; i++) {
+		struct wire_area a = { region->areas[i].offset, region->areas[i].size };
+
+		memcpy(at + sizeof(cap) + i * sizeof(a), &a, sizeof(a));
+	}
+	return sizeof(cap) + region->nareas * sizeof(struct wire_area);
+}
+
+static int handle_region_info(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct wire_region_info q;
+	struct vfio_region region;
+	size_t chain = 0, len = sizeof(q);
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q))
+		return -EINVAL;
+	r = dev->backend->region(dev, q.index, &region);
+	if (r < 0)
+		return r;
+	if (region.fd >= 0 && region.nareas)
+		chain = sizeof(struct wire_sparse) + region.nareas * sizeof(struct wire_area);
+	else
+		region.flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
+	if (chain && q.argsz >= sizeof(q) + chain) {
+		region.flags |= VFIO_REGION_INFO_FLAG_CAPS;
+		len += put_areas(reply + sizeof(q), &region);
+		c->reply.fd = region.fd;
+	}
+	q = (struct wire_region_info){
+		.argsz = sizeof(q) + chain, .flags = region.flags, .index = q.index,
+		.cap_offset = len > sizeof(q) ? sizeof(q) : 0,
+		.size = region.size, .offset = region.fd_offset,
+	};
+	memcpy(reply, &q, sizeof(q));
+	return len;
+}
+
+/* No region has an ioeventfd: every region has an empty list of them. */
+static int handle_io_fds(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct vfio_region region;
+	struct wire_io_fds q;
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q) || q.flags || q.count)
+		return -EINVAL;
+	r = dev->backend->region(dev, q.index, &region);
+	if (r < 0)
+		return r;
+	q.argsz = sizeof(q);
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q);
+}
+
+static int handle_irq_info(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct vfio_irq_info info;
+	struct wire_irq_info q;
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q))
+		return -EINVAL;
+	r = dev->backend->irq_info(dev, q.index, &info);
+	if (r < 0)
+		return r;
+	q = (struct wire_irq_info){
+		.argsz = sizeof(q), .flags = info.flags, .index = info.index, .count = info.count,
+	};
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q);
+}
+
+/* On the wire, eventfds without descriptors mean "none": -1 in the contract. */
+static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct irq_request request;
+	struct wire_irq_set q;
+	int fds[MAX_IRQS], r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q) || q.count > MAX_IRQS)
+		return -EINVAL;
+	if ((q.flags & VFIO_IRQ_SET_DATA_BOOL) && m->len - sizeof(q) < q.count)
+		return -EINVAL;
+	if (m->nfds && (!(q.flags & VFIO_IRQ_SET_DATA_EVENTFD) || m->nfds != q.count))
+		return -EINVAL;
+	for (uint32_t i = 0; i < q.count; i++)
+		fds[i] = m->nfds ? m->fds[i] : -1;
+	request = (struct irq_request){
+		.flags = q.flags, .index = q.index, .start = q.start, .count = q.count,
+		.bools = m->payload + sizeof(q), .fds = fds,
+	};
+	r = dev->backend->set_irqs(dev, &request);
+	return r > 0 ? -ENOSPC : r;	/* fewer vectors are possible: the wire has no number for it */
+}
+
+static int handle_region_read(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct wire_access q;
+	ssize_t n;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.count > WIRE_MAX_DATA)
+		return -EINVAL;
+	n = dev->backend->read(dev, q.region, q.offset, reply + sizeof(q), q.count);
+	if (n < 0)
+		return n;
+	q.count = n;
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q) + n;
+}
+
+static int handle_region_write(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	struct vfio_dev *dev = c->server->dev;
+	struct wire_access q;
+	ssize_t n;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.count > WIRE_MAX_DATA || m->len - sizeof(q) != q.count)
+		return -EINVAL;
+	n = dev->backend->write(dev, q.region, q.offset, m->payload + sizeof(q), q.count);
+	if (n < 0)
+		return n;
+	q.count = n;
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q);
+}
+
+static int handle_reset(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	return m->len ? -EINVAL : c->server->dev->backend->reset(c->server->dev);
+}
+
+static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	return -ENOTTY;		/* as the kernel says of a feature that a device does not have */
+}
+
+static handler *const handlers[WIRE_COMMANDS] = {
+	[WIRE_VERSION] = handle_version,
+	[WIRE_DMA_MAP] = handle_dma_map,
+	[WIRE_DMA_UNMAP] = handle_dma_unmap,
+	[WIRE_GET_INFO] = handle_info,
+	[WIRE_GET_REGION_INFO] = handle_region_info,
+	[WIRE_GET_REGION_IO_FDS] = handle_io_fds,
+	[WIRE_GET_IRQ_INFO] = handle_irq_info,
+	[WIRE_SET_IRQS] = handle_set_irqs,
+	[WIRE_REGION_READ] = handle_region_read,
+	[WIRE_REGION_WRITE] = handle_region_write,
+	[WIRE_RESET] = handle_reset,
+	[WIRE_DEVICE_FEATURE] = handle_feature,
+};
+
+/* The length of the reply's payload, or a negative errno. */
+static int handle(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
+	const struct wire_header *h = &m->header;
+	handler *f = h->command < WIRE_COMMANDS ? handlers[h->command] : NULL;
+
+	if (!c->greeted && h->command != WIRE_VERSION) {
+		client_leave(c, "its first message was %u and not VERSION", h->command);
+		return -EINVAL;
+	}
+	if (!f || (h->flags & ~(WIRE_TYPE | WIRE_NO_REPLY)))
+		return -EINVAL;
+	if (m->len < wire_least_payload(h->command) || (m->nfds && !wire_takes_fds(h->command))) {
+		if (!c->greeted)
+			client_leave(c, "its VERSION message is malformed");
+		return -EINVAL;
+	}
+	return f(c, m, reply);
+}
+
+void client_handle(struct client *c, const struct wire_message *m)
+{
+	struct wire_header h = m->header;
+	int r;
+
+	c->reply.len = c->reply.sent = 0;
+	c->reply.fd = -1;
+	if ((h.flags & WIRE_TYPE) != WIRE_IS_CALL) {
+		client_fail(c, "it sent a reply that nobody asked for (id %u)", h.id);
+		return;
+	}
+	r = handle(c, m, c->reply.buf + sizeof(h));
+	if (h.flags & WIRE_NO_REPLY) {
+		c->reply.fd = -1;
+		return;
+	}
+	h.flags = WIRE_IS_REPLY | (r < 0 ? WIRE_ERROR : 0);
+	h.error = r < 0 ? -r : 0;
+	h.size = sizeof(h) + (r < 0 ? 0 : r);
+	memcpy(c->reply.buf, &h, sizeof(h));
+	c->reply.len = h.size;
+	if (r < 0)
+		c->reply.fd = -1;
+}
