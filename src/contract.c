@@ -6,23 +6,23 @@
 #include "base/bits.h"
 #include "base/error.h"
 
-ssize_t contract_check_access(const struct vfio_region *region, uint64_t offset, size_t len,
+ssize_t contract_check_access(uint32_t region, uint64_t size, uint64_t offset, size_t len,
 			      const char *verb, struct vfio_error *err)
 {
-	bool config = region->index == VFIO_PCI_CONFIG_REGION_INDEX;
+	bool config = region == VFIO_PCI_CONFIG_REGION_INDEX;
 
 	if (len == 0)
 		return 0;
-	if (!region->size)
+	if (!size)
 		return error_set(err, EINVAL, VFIO_E_NO_REGION, VFIO_BY_LIBRARY,
 				 "vfio_region() says which regions the device has",
 				 "%s of region %u, which the device does not have", verb,
-				 region->index);
-	if (config ? !is_inside(offset, len, region->size) : offset >= region->size)
+				 region);
+	if (config ? !is_inside(offset, len, size) : offset >= size)
 		return error_set(err, config ? EFAULT : EINVAL, VFIO_E_RANGE, VFIO_BY_LIBRARY,
 				 "the size of the region is in vfio_region()",
 				 "%s of %zu bytes at %#llx of region %u, which has %#llx bytes", verb,
-				 len, (unsigned long long)offset, region->index,
-				 (unsigned long long)region->size);
-	return len < region->size - offset ? len : region->size - offset;
+				 len, (unsigned long long)offset, region,
+				 (unsigned long long)size);
+	return len < size - offset ? len : size - offset;
 }

@@ -59,10 +59,10 @@ struct backend {
 };
 
 /*
- * The rule for every access: how many of len bytes at offset lie in the region (0 for len 0), or -EINVAL when none does,
- * as the kernel says; for configuration space all or -EFAULT.
+ * The rule for every access: how many of len bytes at offset lie in a region of size bytes (0 for len 0), or -EINVAL when
+ * none does, as the kernel says; of configuration space all or -EFAULT.
  */
-ssize_t contract_check_access(const struct vfio_region *region, uint64_t offset, size_t len,
+ssize_t contract_check_access(uint32_t region, uint64_t size, uint64_t offset, size_t len,
 			      const char *verb, struct vfio_error *err);
 
 #endif

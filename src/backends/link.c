@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,6 +39,17 @@ void link_finish(struct link *l)
 }
 
 /* ---- a broken link ------------------------------------------------------------------------ */
+
+/* What an exchange was about; written only when it has failed. */
+static const char *describe(const struct exchange *x, char *buf, size_t size)
+{
+	if (x->len)
+		snprintf(buf, size, "%s, %#llx bytes at %#llx", x->what,
+			 (unsigned long long)x->len, (unsigned long long)x->at);
+	else
+		snprintf(buf, size, "%s", x->what);
+	return buf;
+}
 
 static int broken(struct link *l, int err, enum vfio_error_code code, const char *remedy,
 		  const char *what, const char *why)
@@ -229,12 +241,14 @@ static const struct refusal {
 static int refused(struct link *l, const struct exchange *x, uint32_t err)
 {
 	const struct refusal *f = refusals;
+	char what[160];
 
 	if (err == 0 || err > 4095)		/* no errno: unspecified */
 		err = EIO;
 	while (f->command && (f->command != x->command || (f->err && f->err != (int)err)))
 		f++;
-	return error_set(l->err, err, f->code, VFIO_BY_SERVER, f->remedy, "%s: refused", x->what);
+	return error_set(l->err, err, f->code, VFIO_BY_SERVER, f->remedy, "%s: refused",
+			 describe(x, what, sizeof(what)));
 }
 
 static int check_reply(struct link *l, struct exchange *x, const struct wire_message *m, uint16_t id)

@@ -33,7 +33,8 @@ struct exchange {
 	size_t reply_least, reply_room;
 	size_t reply_len;		/* out: how many came */
 	int reply_fd;			/* out: a descriptor that came with it, or -1; the caller's */
-	const char *what;		/* for people: what is being asked */
+	const char *what;		/* for people: what is being asked, */
+	uint64_t len, at;		/* of how many bytes, and where; len 0: not worth saying */
 };
 
 /* On success the link owns fd. */

@@ -2,7 +2,6 @@
 /* The contract over a vfio-user server. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -97,15 +96,13 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 			  struct vfio_region *region)
 {
 	struct wire_region_info q = { .argsz = room, .index = index };
-	char what[48];
 	struct exchange x = {
 		.command = WIRE_GET_REGION_INFO, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .what = what,
+		.reply = reply, .reply_least = sizeof(q), .reply_room = room,
+		.what = "asking for a region",
 	};
-	int r;
+	int r = link_call(&s->link, &x);
 
-	snprintf(what, sizeof(what), "asking for region %u", index);
-	r = link_call(&s->link, &x);
 	if (r < 0)
 		return r;
 	memcpy(&q, reply, sizeof(q));
@@ -117,7 +114,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 	    !take_areas(region, reply, x.reply_len, q.cap_offset)) {
 		fd_close(&region->fd);
 		return error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
-				 "%s: its capabilities are malformed", what);
+				 "asking for region %u: its capabilities are malformed", index);
 	}
 	return q.argsz;
 }
@@ -142,22 +139,23 @@ static int fetch_region(struct sock *s, uint32_t index)
 	return 0;
 }
 
-static int sock_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region)
+/* Have s->regions[index] filled: asked for once. */
+static int need_region(struct sock *s, uint32_t index)
 {
-	struct sock *s = sock_of(dev);
-	int r;
-
 	if (index >= s->info.num_regions)
-		return error_set(&dev->error, EINVAL, VFIO_E_NO_REGION, VFIO_BY_LIBRARY,
+		return error_set(&s->dev.error, EINVAL, VFIO_E_NO_REGION, VFIO_BY_LIBRARY,
 				 "vfio_info() says how many regions there are",
 				 "region %u: the device has %u", index, s->info.num_regions);
-	if (!s->asked[index]) {
-		r = fetch_region(s, index);
-		if (r < 0)
-			return r;
-	}
-	*region = s->regions[index];
-	return 0;
+	return s->asked[index] ? 0 : fetch_region(s, index);
+}
+
+static int sock_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region)
+{
+	int r = need_region(sock_of(dev), index);
+
+	if (r == 0)
+		*region = sock_of(dev)->regions[index];
+	return r;
 }
 
 static int sock_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info)
@@ -180,6 +178,13 @@ static int sock_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_i
 
 /* ---- accesses ----------------------------------------------------------------------------- */
 
+#define NAMES(verb) {                                                                              \
+	verb " of BAR 0", verb " of BAR 1", verb " of BAR 2", verb " of BAR 3", verb " of BAR 4",  \
+	verb " of BAR 5", verb " of the ROM", verb " of configuration space", verb " of VGA",      \
+	verb " of a device-specific region",                                                       \
+}
+static const char *const read_names[] = NAMES("read"), *const write_names[] = NAMES("write");
+
 /* At most a message's worth of a region access. */
 static ssize_t access_once(struct sock *s, bool write, uint32_t region, uint64_t offset, void *buf,
 			   size_t len)
@@ -187,27 +192,25 @@ static ssize_t access_once(struct sock *s, bool write, uint32_t region, uint64_t
 	struct wire_access q = { .offset = offset, .region = region, .count = len };
 	uint8_t small[sizeof(q) + 8];
 	uint8_t *reply = len <= 8 ? small : NULL;
-	char what[80];
 	struct exchange x = {
 		.command = write ? WIRE_REGION_WRITE : WIRE_REGION_READ,
 		.fixed = &q, .fixed_len = sizeof(q), .data = buf, .data_len = write ? len : 0,
-		.reply_least = sizeof(q), .reply_room = sizeof(q) + (write ? 0 : len), .what = what,
+		.reply_least = sizeof(q), .reply_room = sizeof(q) + (write ? 0 : len),
+		.what = (write ? write_names : read_names)[region < 9 ? region : 9], .len = len, .at = offset,
 	};
 	ssize_t r;
 
-	snprintf(what, sizeof(what), "%s of %zu bytes at %#llx of region %u",
-		 write ? "write" : "read", len, (unsigned long long)offset, region);
 	if (!reply)
 		reply = malloc(x.reply_room);
 	if (!reply)
-		return error_system(&s->dev.error, ENOMEM, "%s", what);
+		return error_system(&s->dev.error, ENOMEM, "%s", x.what);
 	x.reply = reply;
 	r = link_call(&s->link, &x);
 	if (r == 0) {
 		memcpy(&q, reply, sizeof(q));
 		if (q.count > len || x.reply_len != sizeof(q) + (write ? 0 : q.count))
 			r = error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
-				      "%s: the reply's count is wrong", what);
+				      "%s: the reply's count is wrong", x.what);
 		else
 			r = q.count;
 	}
@@ -222,13 +225,13 @@ static ssize_t access_region(struct vfio_dev *dev, bool write, uint32_t index, u
 			     void *buf, size_t len)
 {
 	struct sock *s = sock_of(dev);
-	struct vfio_region region;
 	size_t done = 0;
-	ssize_t n = sock_region(dev, index, &region);
+	ssize_t n = need_region(s, index);
 
 	if (n < 0)
 		return n;
-	n = contract_check_access(&region, offset, len, write ? "write" : "read", &dev->error);
+	n = contract_check_access(index, s->regions[index].size, offset, len,
+				  write ? "write" : "read", &dev->error);
 	if (n < 0)
 		return n;
 	len = n;
@@ -347,14 +350,12 @@ static int send_map(struct sock *s, const struct dma_map *map)
 		.argsz = sizeof(q), .flags = map->prot, .offset = map->fd >= 0 ? map->fd_offset : 0,
 		.iova = map->iova, .size = map->size,
 	};
-	char what[80];
 	struct exchange x = {
 		.command = WIRE_DMA_MAP, .fixed = &q, .fixed_len = sizeof(q),
-		.fds = &map->fd, .nfds = map->fd >= 0 ? 1 : 0, .what = what,
+		.fds = &map->fd, .nfds = map->fd >= 0 ? 1 : 0,
+		.what = "mapping memory", .len = map->size, .at = map->iova,
 	};
 
-	snprintf(what, sizeof(what), "mapping %#llx bytes at IOVA %#llx",
-		 (unsigned long long)map->size, (unsigned long long)map->iova);
 	return link_call(&s->link, &x);
 }
 
@@ -385,16 +386,12 @@ static void send_unmap(void *arg, uint64_t iova, uint64_t size)
 {
 	struct unmap *u = arg;
 	struct wire_dma_unmap q = { .argsz = sizeof(q), .iova = iova, .size = size };
-	char what[80];
 	struct exchange x = {
 		.command = WIRE_DMA_UNMAP, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q), .what = what,
+		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
+		.what = "unmapping memory", .len = size, .at = iova,
 	};
-	int r;
-
-	snprintf(what, sizeof(what), "unmapping %#llx bytes at IOVA %#llx",
-		 (unsigned long long)size, (unsigned long long)iova);
-	r = link_call(&u->sock->link, &x);
+	int r = link_call(&u->sock->link, &x);
 	if (u->r == 0)
 		u->r = r;
 }

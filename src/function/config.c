@@ -183,11 +183,8 @@ static void write_byte(struct config *c, unsigned int at, uint8_t value)
 
 static ssize_t check_range(struct vfio_function *fn, uint64_t offset, size_t len, const char *verb)
 {
-	const struct vfio_region config = {
-		.index = VFIO_PCI_CONFIG_REGION_INDEX, .size = CONFIG_SIZE,
-	};
-
-	return contract_check_access(&config, offset, len, verb, fn->err);
+	return contract_check_access(VFIO_PCI_CONFIG_REGION_INDEX, CONFIG_SIZE, offset, len, verb,
+				     fn->err);
 }
 
 ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *buf, size_t len)

@@ -204,15 +204,12 @@ static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 static ssize_t check_bar_access(struct vfio_function *fn, uint32_t index, uint64_t offset,
 				size_t len, const char *verb)
 {
-	struct vfio_region region;
-	bool io = index < NUM_BARS && (fn->description.bars[index].flags & VFIO_BAR_IO);
-	int r = function_region(fn, index, &region);
-	ssize_t n;
+	static const struct vfio_bar_description none;
+	const struct vfio_bar_description *bar =
+		index < NUM_BARS ? &fn->description.bars[index] : &none;
+	ssize_t n = contract_check_access(index, bar->size, offset, len, verb, fn->err);
 
-	if (r < 0)
-		return r;
-	n = contract_check_access(&region, offset, len, verb, fn->err);
-	if (n <= 0 || io || function_decodes_memory(fn))
+	if (n <= 0 || (bar->flags & VFIO_BAR_IO) || function_decodes_memory(fn))
 		return n;
 	return error_set(fn->err, EIO, VFIO_E_MEMORY_OFF, VFIO_BY_FUNCTION,
 			 "set the memory bit of the Command register and power state D0",
