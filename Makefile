@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# A thin door to meson: each target sets up what it needs, installed packages included.
+
+FILE ?= /usr/bin/perl
+SANITIZE = -Db_lundef=false -Dbuildtype=debugoptimized
+
+all: build/build.ninja
+	@ninja -C build
+
+setup:
+	@dist/setup.sh
+
+build/build.ninja: | setup
+	@meson setup build >build-setup.log 2>&1 || { cat build-setup.log; exit 1; }
+	@rm -f build-setup.log
+
+build-asan/build.ninja: | setup
+	@meson setup build-asan $(SANITIZE) -Db_sanitize=address,undefined >/dev/null
+
+build-tsan/build.ninja: | setup
+	@meson setup build-tsan $(SANITIZE) -Db_sanitize=thread >/dev/null
+
+# Serve a device, look at it, and send FILE through it as an unprivileged user.
+demo: all
+	@examples/demo.sh build "$(FILE)"
+
+# Everything: plain, under AddressSanitizer and UBSan, and what has threads under ThreadSanitizer.
+test: all build-asan/build.ninja build-tsan/build.ninja
+	@tests/run.sh build build-asan build-tsan
+
+bench: all
+	@meson test -C build --benchmark --verbose
+
+install: all
+	@meson install -C build
+
+clean:
+	@rm -rf build build-asan build-tsan
+
+.PHONY: all setup demo test bench install clean
