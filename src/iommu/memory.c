@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,17 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/fd.h"
+
+struct memory_file {
+	LIST_ENTRY(memory_file) link;
+	dev_t dev;
+	ino_t ino;
+	bool sealed, writable;
+	uint64_t size;			/* when it was first seen; a sealed one has at least this */
+	uint8_t *base;			/* sealed: all of it, mapped */
+	int fd;				/* not sealed */
+	size_t refs;
+};
 
 static int not_memory(struct vfio_error *err, int fd, const char *why)
 {
@@ -49,26 +61,73 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 	return 0;
 }
 
-static int map_sealed(struct memory *m, const struct dma_map *map, struct vfio_error *err)
+/* Keep a file that is in no list yet: mapped as a whole when it is sealed, else as a descriptor. */
+static int open_file(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
 {
-	uint64_t slack = map->fd_offset & (sysconf(_SC_PAGESIZE) - 1);
-	int prot = PROT_READ | (map->prot & VFIO_DMA_WRITE ? PROT_WRITE : 0);
-
-	m->map_len = map->size + slack;
-	m->map_base = mmap(NULL, m->map_len, prot, MAP_SHARED, map->fd, map->fd_offset - slack);
-	if (m->map_base == MAP_FAILED)
+	if (!f->sealed) {
+		f->fd = fd_copy(map->fd);
+		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
+	}
+	f->base = mmap(NULL, f->size, PROT_READ | (f->writable ? PROT_WRITE : 0), MAP_SHARED, map->fd,
+		       0);
+	if (f->base == MAP_FAILED) {
+		f->base = NULL;
 		return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
-				    (unsigned long long)map->size, map->fd);
-	m->addr = (uint8_t *)m->map_base + slack;
-	m->kind = MEMORY_MAPPED;
+				    (unsigned long long)f->size, map->fd);
+	}
 	return 0;
 }
 
-static int init_file(struct memory *m, const struct dma_map *map, struct vfio_error *err)
+/* The same file, reached the same way, and of it as much as is needed. */
+static bool serves(const struct memory_file *f, const struct memory_file *wanted, uint64_t end)
 {
-	int seals = fcntl(map->fd, F_GET_SEALS);
-	struct stat st;
+	return f->dev == wanted->dev && f->ino == wanted->ino && f->writable == wanted->writable &&
+	       f->sealed == wanted->sealed && (!f->sealed || end <= f->size);
+}
+
+static int get_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
+		    const struct memory_file *wanted, struct vfio_error *err)
+{
+	struct memory_file *f;
 	int r;
+
+	LIST_FOREACH(f, files, link) {
+		if (serves(f, wanted, map->fd_offset + map->size)) {
+			f->refs++;
+			m->file = f;
+			return 0;
+		}
+	}
+	f = malloc(sizeof(*f));
+	if (!f)
+		return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
+	*f = *wanted;
+	r = open_file(f, map, err);
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	LIST_INSERT_HEAD(files, f, link);
+	m->file = f;
+	return 0;
+}
+
+static void put_file(struct memory_file *f)
+{
+	if (--f->refs)
+		return;
+	LIST_REMOVE(f, link);
+	if (f->base)
+		munmap(f->base, f->size);
+	fd_close(&f->fd);
+	free(f);
+}
+
+static int init_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
+		     struct vfio_error *err)
+{
+	int r, seals = fcntl(map->fd, F_GET_SEALS);
+	struct stat st;
 
 	if (fstat(map->fd, &st) < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
@@ -81,50 +140,42 @@ static int init_file(struct memory *m, const struct dma_map *map, struct vfio_er
 	r = check_access(map, seals, err);
 	if (r < 0)
 		return r;
-	m->dev = st.st_dev;
-	m->ino = st.st_ino;
 	m->fd_offset = map->fd_offset;
-	if (seals > 0 && (seals & F_SEAL_SHRINK))
-		return map_sealed(m, map, err);
-	m->fd = fd_copy(map->fd);
-	if (m->fd < 0)
-		return error_system(err, -m->fd, "keeping descriptor %d", map->fd);
-	m->kind = MEMORY_FILE;
-	return 0;
+	r = get_file(m, files, map, &(struct memory_file){
+		.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .fd = -1, .refs = 1,
+		.sealed = seals > 0 && (seals & F_SEAL_SHRINK),
+		.writable = map->prot & VFIO_DMA_WRITE,
+	}, err);
+	if (r == 0 && m->file->base)
+		m->addr = m->file->base + map->fd_offset;
+	return r;
 }
 
-int memory_init(struct memory *m, const struct dma_map *map, struct vfio_error *err)
+int memory_init(struct memory *m, struct memory_files *files, const struct dma_map *map,
+		struct vfio_error *err)
 {
-	*m = (struct memory){ .fd = -1 };
-	if (map->vaddr) {
-		m->kind = MEMORY_HERE;
-		m->addr = map->vaddr;
+	*m = (struct memory){ .addr = map->vaddr };
+	if (map->vaddr)
 		return 0;
-	}
 	if (map->fd >= 0)
-		return init_file(m, map, err);
-	if (!map->peer)
-		return error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_LIBRARY, NULL,
-				 "the map has no memory: neither an address nor a descriptor");
-	m->kind = MEMORY_PEER;
+		return init_file(m, files, map, err);
 	m->peer = map->peer;
-	return 0;
+	return m->peer ? 0 : error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_LIBRARY, NULL,
+				       "the map has no memory: neither an address nor a descriptor");
 }
 
 void memory_finish(struct memory *m)
 {
-	if (m->kind == MEMORY_MAPPED)
-		munmap(m->map_base, m->map_len);
-	fd_close(&m->fd);
+	if (m->file)
+		put_file(m->file);
 }
 
 bool memory_is_same(const struct memory *m, const struct dma_map *map)
 {
 	struct stat st;
 
-	return (m->kind == MEMORY_MAPPED || m->kind == MEMORY_FILE) && !map->vaddr && map->fd >= 0 &&
-	       m->fd_offset == map->fd_offset && fstat(map->fd, &st) == 0 &&
-	       st.st_dev == m->dev && st.st_ino == m->ino;
+	return m->file && !map->vaddr && map->fd >= 0 && m->fd_offset == map->fd_offset &&
+	       fstat(map->fd, &st) == 0 && st.st_dev == m->file->dev && st.st_ino == m->file->ino;
 }
 
 /* pread or pwrite all of it. A file that ends early was truncated by its owner. */
@@ -132,7 +183,8 @@ static int copy_file(const struct memory *m, uint64_t offset, uint8_t *buf, size
 {
 	while (len) {
 		off_t at = m->fd_offset + offset;
-		ssize_t n = write ? pwrite(m->fd, buf, len, at) : pread(m->fd, buf, len, at);
+		ssize_t n = write ? pwrite(m->file->fd, buf, len, at)
+				  : pread(m->file->fd, buf, len, at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -150,27 +202,23 @@ static bool still_there(const struct memory *m, uint64_t offset, size_t len)
 {
 	struct stat st;
 
-	return fstat(m->fd, &st) == 0 && is_inside(m->fd_offset + offset, len, st.st_size);
+	return fstat(m->file->fd, &st) == 0 && is_inside(m->fd_offset + offset, len, st.st_size);
 }
 
 int memory_copy(const struct memory *m, uint64_t offset, uint64_t iova, void *buf, size_t len,
 		bool write)
 {
-	switch (m->kind) {
-	case MEMORY_HERE:
-	case MEMORY_MAPPED:
+	if (m->addr) {
 		if (write)
 			memcpy(m->addr + offset, buf, len);
 		else
 			memcpy(buf, m->addr + offset, len);
 		return 0;
-	case MEMORY_FILE:
-		if (write && !still_there(m, offset, len))
-			return -EIO;
-		return copy_file(m, offset, buf, len, write);
-	case MEMORY_PEER:
+	}
+	if (m->peer)
 		return write ? m->peer->write(m->peer->arg, iova, buf, len)
 			     : m->peer->read(m->peer->arg, iova, buf, len);
-	}
-	return -EIO;
+	if (write && !still_there(m, offset, len))
+		return -EIO;
+	return copy_file(m, offset, buf, len, write);
 }

@@ -4,38 +4,33 @@
  *
  * A memory file is mapped only when it is sealed against shrinking: another file could be truncated
  * under the map, and touching it would then kill this process. Such a file is reached by pread() and pwrite(),
- * which return an error instead.
+ * which return an error instead. Each file is kept once, however many maps come from it.
  */
 #ifndef LIBVFIO_IOMMU_MEMORY_H
 #define LIBVFIO_IOMMU_MEMORY_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/queue.h>
 
 #include <vfio/error.h>
 
 #include "iommu/map.h"
 
-enum memory_kind {
-	MEMORY_HERE,		/* the mapper's own, in this process */
-	MEMORY_MAPPED,		/* a sealed memory file, mapped by us */
-	MEMORY_FILE,		/* another file, by pread and pwrite */
-	MEMORY_PEER,		/* by asking the mapper */
-};
+struct memory_file;
 
+/* The files that maps of one space come from. */
+LIST_HEAD(memory_files, memory_file);
+
+/* One of addr, file, peer is there. */
 struct memory {
-	enum memory_kind kind;
-	uint8_t *addr;			/* HERE, MAPPED */
-	void *map_base;			/* MAPPED: what munmap wants */
-	size_t map_len;
-	int fd;				/* FILE */
-	uint64_t fd_offset;		/* of the map's first byte */
-	dev_t dev;			/* which file it is */
-	ino_t ino;
-	const struct dma_peer *peer;	/* PEER */
+	uint8_t *addr;			/* reached in place: the map's first byte */
+	struct memory_file *file;	/* what addr points into, or what pread() and pwrite() reach */
+	uint64_t fd_offset;		/* of the map's first byte in the file */
+	const struct dma_peer *peer;	/* reached by asking */
 };
 
-int memory_init(struct memory *m, const struct dma_map *map, struct vfio_error *err);
+int memory_init(struct memory *m, struct memory_files *files, const struct dma_map *map,
+		struct vfio_error *err);
 void memory_finish(struct memory *m);
 
 /* Is this the very file memory that map asks for? */

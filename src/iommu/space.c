@@ -18,6 +18,7 @@ struct range {
 void space_init(struct space *s)
 {
 	memset(s, 0, sizeof(*s));
+	LIST_INIT(&s->files);
 }
 
 static void range_free(struct range *r)
@@ -158,7 +159,7 @@ int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err
 	*range = (struct range){
 		.iova = map->iova, .last = map->iova + map->size - 1, .prot = map->prot,
 	};
-	r = memory_init(&range->memory, map, err);
+	r = memory_init(&range->memory, &s->files, map, err);
 	if (r < 0) {
 		free(range);
 		return r;
@@ -188,6 +189,11 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmappe
 	if (!size || last < iova)
 		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
 				 "unmap of %#llx bytes at IOVA %#llx: the range is empty or wraps round",
+				 (unsigned long long)size, (unsigned long long)iova);
+	if (size != DMA_ALL && !is_aligned(iova | size, DMA_PAGE))
+		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
+				 "make IOVA and size multiples of 4096",
+				 "unmap of %#llx bytes at IOVA %#llx is not page aligned",
 				 (unsigned long long)size, (unsigned long long)iova);
 	from = find(s, iova);
 	for (to = from; to < s->count && s->ranges[to]->iova <= last; to++)

@@ -15,6 +15,7 @@
 #include <vfio/device.h>
 
 #include "iommu/map.h"
+#include "iommu/memory.h"
 
 /* As many as vfio-user's max_dma_maps may say. */
 #define SPACE_MAX_MAPS 65535
@@ -25,6 +26,7 @@ struct space {
 	struct range **ranges;		/* by address */
 	size_t count, room;
 	size_t last;			/* where the last look-up ended */
+	struct memory_files files;	/* that the maps come from */
 	struct vfio_fault fault;	/* the last one; count 0: none yet */
 };
 
