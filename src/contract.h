@@ -50,7 +50,10 @@ struct backend {
 	int (*recycle)(struct vfio_dev *dev);
 	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */
 	int (*fault)(struct vfio_dev *dev, struct vfio_fault *fault);
-	/* Something to poll for events from the other end, or -ENOTSUP; and what to do when it is readable. */
+	/*
+	 * Something to poll for events from the other end, or -ENOTSUP (without a record, since it is
+	 * asked at each wait); and what to do when it is readable.
+	 */
 	int (*poll_fd)(struct vfio_dev *dev);
 	int (*dispatch)(struct vfio_dev *dev);
 	int (*set_timeout)(struct vfio_dev *dev, unsigned int milliseconds);

@@ -80,15 +80,16 @@ static int in_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 	return vfio_function_fault(function_of(dev), fault);
 }
 
-/* Calls return when they are done: there is no other end to hear from. */
 static int in_poll_fd(struct vfio_dev *dev)
 {
-	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY, NULL,
-			 "a device in this process has nothing to poll for");
+	int fd = function_poll_fd(function_of(dev));
+
+	return fd >= 0 ? fd : -ENOTSUP;
 }
 
 static int in_dispatch(struct vfio_dev *dev)
 {
+	function_dispatch(function_of(dev));
 	return 0;
 }
 

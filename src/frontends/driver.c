@@ -53,7 +53,12 @@ EXPORT int vfio_set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
 
 EXPORT int vfio_poll_fd(struct vfio_dev *dev)
 {
-	return dev->backend->poll_fd(dev);
+	int fd = dev->backend->poll_fd(dev);
+
+	if (fd == -ENOTSUP)
+		return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY, NULL,
+				 "the device has nothing to poll for");
+	return fd;
 }
 
 EXPORT int vfio_dispatch(struct vfio_dev *dev)

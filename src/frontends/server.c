@@ -87,6 +87,28 @@ void server_wake_at(struct vfio_server *s, int64_t deadline)
 	timerfd_settime(s->timer.fd, TFD_TIMER_ABSTIME, &want, NULL);
 }
 
+/* ---- the device --------------------------------------------------------------------------- */
+
+static void device_ready(struct vfio_server *s, struct source *source, uint32_t events)
+{
+	int r = s->dev->backend->dispatch(s->dev);
+
+	if (r < 0)
+		s->broken = r;
+}
+
+/* A copy is watched: the device may have closed its own by the time that it is to be taken out. */
+void server_watch_device(struct vfio_server *s)
+{
+	int fd = s->dev->backend->poll_fd(s->dev);
+
+	if (s->device.fd >= 0)
+		server_remove(s, &s->device);
+	fd = fd >= 0 ? fd_copy(fd) : -1;
+	if (fd >= 0 && server_add(s, &s->device, fd, EPOLLIN) < 0)
+		server_log(s, VFIO_LOG_WARNING, "the device's events cannot be watched");
+}
+
 /* ---- connections that are not wanted ------------------------------------------------------ */
 
 static void refused_end(struct vfio_server *s, struct refused *f)
@@ -367,12 +389,14 @@ static int set_up(struct vfio_server *s)
 		return -errno;
 	s->timer.ready = timer_ready;
 	s->stop.ready = stop_ready;
+	s->device.ready = device_ready;
 	r = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (r < 0 || server_add(s, &s->timer, r, EPOLLIN) < 0)
 		return -errno;
 	r = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r < 0 || server_add(s, &s->stop, r, EPOLLIN) < 0)
 		return -errno;
+	server_watch_device(s);
 	return 0;
 }
 
@@ -386,6 +410,7 @@ static void tear_down(struct vfio_server *s)
 		unwatch(s, source);
 	for (struct refused *f = s->refused; f < s->refused + MAX_REFUSED; f++)
 		fd_close(&f->source.fd);
+	fd_close(&s->device.fd);
 	fd_close(&s->listener.fd);
 	fd_close(&s->timer.fd);
 	fd_close(&s->stop.fd);
@@ -407,7 +432,7 @@ EXPORT int vfio_server_new(struct vfio_server **out, struct vfio_dev *dev,
 	if (!s)
 		return error_system(err, ENOMEM, "making a server");
 	s->dev = dev;
-	s->epoll = s->listener.fd = s->timer.fd = s->stop.fd = -1;
+	s->epoll = s->listener.fd = s->timer.fd = s->stop.fd = s->device.fd = -1;
 	for (struct refused *f = s->refused; f < s->refused + MAX_REFUSED; f++)
 		f->source.fd = -1;
 	LIST_INIT(&s->watched);

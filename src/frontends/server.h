@@ -80,6 +80,7 @@ struct vfio_server {
 	struct vfio_server_options options;
 	int epoll;
 	struct source listener, timer, stop;
+	struct source device;		/* a copy of what the device wants to be polled, or -1 */
 	char *path;			/* of the listening socket, if it is to be removed */
 	struct client client;
 	struct refused refused[MAX_REFUSED];
@@ -95,6 +96,8 @@ int server_add(struct vfio_server *s, struct source *source, int fd, uint32_t ev
 void server_remove(struct vfio_server *s, struct source *source);
 void server_wake_at(struct vfio_server *s, int64_t deadline);
 int server_wait(struct vfio_server *s, int timeout_ms);
+/* What the device wants to be polled may have changed. */
+void server_watch_device(struct vfio_server *s);
 
 /* client.c */
 int client_init(struct client *c, struct vfio_server *s);

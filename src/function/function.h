@@ -49,6 +49,7 @@ struct bar_memory {
 struct interrupts {
 	uint32_t active;		/* VFIO_PCI_INTX_IRQ_INDEX, MSI, MSI-X or NO_INDEX */
 	int intx;			/* eventfd or -1 */
+	int unmask;			/* eventfd that re-arms INTx, or -1 */
 	bool masked, asserted;
 	uint32_t allocated;		/* MSI, MSI-X: vectors that exist */
 	uint32_t msi_allowed;		/* log2 of the vectors of the last MSI enable */
@@ -105,6 +106,9 @@ int function_irqs_init(struct vfio_function *fn);
 void function_irqs_clear(struct vfio_function *fn);
 int function_irq_info(struct vfio_function *fn, uint32_t index, struct vfio_irq_info *info);
 int function_set_irqs(struct vfio_function *fn, const struct irq_request *request);
+/* Something to poll and then to dispatch, or -1. */
+int function_poll_fd(const struct vfio_function *fn);
+void function_dispatch(struct vfio_function *fn);
 void function_intx_disable_changed(struct vfio_function *fn, bool disabled);
 
 #endif

@@ -125,6 +125,7 @@ static int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 		if (!active || data != VFIO_IRQ_SET_DATA_NONE)
 			return refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
 		fd_close(&irq->intx);
+		fd_close(&irq->unmask);
 		irq->active = NO_INDEX;
 		return 0;
 	}
@@ -148,13 +149,39 @@ static int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 	return 0;
 }
 
+/* Each signal of the eventfd re-arms INTx once; one that came before it was handed over counts, too. */
+static int intx_unmask_by_eventfd(struct vfio_function *fn, const struct irq_request *q)
+{
+	int r;
+
+	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
+		return refuse(fn, ENOTTY, VFIO_E_UNSUPPORTED, q,
+			      "masking by eventfd is not offered, here as in the kernel");
+	if (q->fds[0] >= 0 && fn->irq.unmask >= 0)
+		return refuse(fn, EBUSY, VFIO_E_IRQ_STATE, q, "an eventfd is set for this already");
+	r = replace_eventfd(fn, q, &fn->irq.unmask, q->fds[0]);
+	if (r == 0)
+		function_dispatch(fn);
+	return r;
+}
+
+int function_poll_fd(const struct vfio_function *fn)
+{
+	return fn->irq.unmask;
+}
+
+void function_dispatch(struct vfio_function *fn)
+{
+	if (fn->irq.unmask >= 0 && fd_take(fn->irq.unmask) && fn->irq.masked)
+		intx_unmask(fn);
+}
+
 static int intx_set_mask(struct vfio_function *fn, const struct irq_request *q)
 {
 	if (fn->irq.active != VFIO_PCI_INTX_IRQ_INDEX || q->count != 1)
 		return refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
 	if ((q->flags & DATA) == VFIO_IRQ_SET_DATA_EVENTFD)
-		return refuse(fn, ENOTTY, VFIO_E_UNSUPPORTED, q,
-			      "masking by eventfd is not offered; unmask by call");
+		return intx_unmask_by_eventfd(fn, q);
 	if (!is_named(q, 0))
 		return 0;
 	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
@@ -384,7 +411,7 @@ int function_irqs_init(struct vfio_function *fn)
 
 	if (n < fn->description.msi_vectors)
 		n = fn->description.msi_vectors;
-	fn->irq = (struct interrupts){ .active = NO_INDEX, .intx = -1, .req = -1 };
+	fn->irq = (struct interrupts){ .active = NO_INDEX, .intx = -1, .unmask = -1, .req = -1 };
 	fn->irq.vectors = malloc((n + 1) * sizeof(int));
 	if (!fn->irq.vectors)
 		return -ENOMEM;
@@ -399,6 +426,7 @@ void function_irqs_clear(struct vfio_function *fn)
 	if (fn->irq.active == VFIO_PCI_MSI_IRQ_INDEX || fn->irq.active == VFIO_PCI_MSIX_IRQ_INDEX)
 		vectors_disable(fn);
 	fd_close(&fn->irq.intx);
+	fd_close(&fn->irq.unmask);
 	fd_close(&fn->irq.req);
 	fn->irq.active = NO_INDEX;
 	fn->irq.masked = false;
