@@ -70,6 +70,7 @@ void client_reap(struct client *c)
 	drop_postponed(c);
 	inbox_clear(&c->in);
 	r = s->dev->backend->recycle(s->dev);
+	server_watch_device(s);
 	server_log(s, VFIO_LOG_INFO, "client pid %d uid %u has gone: %s; the device was reset",
 		   (int)c->peer.pid, (unsigned int)c->peer.uid, c->why);
 	if (r < 0) {
@@ -263,28 +264,34 @@ static int postpone(struct client *c, const struct wire_message *m)
 }
 
 /*
- * Is this the reply to our request? A READ's reply repeats iova and count before its data. A WRITE's should, too,
- * but there are clients that send a 32-bit count, or the header alone.
+ * Does the reply repeat what was asked? A READ's has iova and count before its data. A WRITE's should have them, too, but
+ * there are clients whose count has 32 bits, with or without padding behind it, or that send the header alone.
  */
+static bool repeats(const struct wire_message *m, const struct wire_dma *q, bool read)
+{
+	struct wire_dma a = { 0 };
+	size_t whole = sizeof(a) + (read ? q->count : 0);
+	bool short_count = !read && m->len == sizeof(a) - 4;
+
+	if (!read && m->len == 0)
+		return true;
+	if (m->len != whole && !short_count)
+		return false;
+	memcpy(&a, m->payload, short_count ? m->len : sizeof(a));
+	return a.iova == q->iova && (read ? a.count == q->count : (uint32_t)a.count == q->count);
+}
+
 static int check_answer(struct client *c, const struct wire_message *m, const struct wire_header *asked,
 			const struct wire_dma *q)
 {
-	bool read = asked->command == WIRE_DMA_READ;
-	struct wire_dma a;
-
 	if (m->header.id != asked->id || m->header.command != asked->command || m->nfds) {
 		client_fail(c, "it sent a reply that nobody asked for (id %u)", m->header.id);
 		return -EIO;
 	}
 	if (m->header.flags & WIRE_ERROR)
 		return -EIO;
-	if (!read && m->len < sizeof(a))
+	if (repeats(m, q, asked->command == WIRE_DMA_READ))
 		return 0;
-	if (m->len == sizeof(a) + (read ? q->count : 0)) {
-		memcpy(&a, m->payload, sizeof(a));
-		if (a.iova == q->iova && a.count == q->count)
-			return 0;
-	}
 	client_fail(c, "its reply to %s does not fit the request", wire_command_name(asked->command));
 	return -EIO;
 }

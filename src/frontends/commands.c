@@ -205,7 +205,8 @@ static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8
 	memcpy(&q, m->payload, sizeof(q));
 	if (q.argsz < sizeof(q) || q.count > MAX_IRQS)
 		return -EINVAL;
-	if ((q.flags & VFIO_IRQ_SET_DATA_BOOL) && m->len - sizeof(q) < q.count)
+	if ((q.flags & VFIO_IRQ_SET_DATA_BOOL) &&
+	    (m->len - sizeof(q) < q.count || q.argsz - sizeof(q) < q.count))
 		return -EINVAL;
 	if (m->nfds && (!(q.flags & VFIO_IRQ_SET_DATA_EVENTFD) || m->nfds != q.count))
 		return -EINVAL;
@@ -216,6 +217,7 @@ static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8
 		.bools = m->payload + sizeof(q), .fds = fds,
 	};
 	r = dev->backend->set_irqs(dev, &request);
+	server_watch_device(c->server);
 	return r > 0 ? -ENOSPC : r;	/* fewer vectors are possible: the wire has no number for it */
 }
 
@@ -255,7 +257,7 @@ static int handle_region_write(struct client *c, const struct wire_message *m, u
 
 static int handle_reset(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
-	return m->len ? -EINVAL : c->server->dev->backend->reset(c->server->dev);
+	return c->server->dev->backend->reset(c->server->dev);
 }
 
 static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)

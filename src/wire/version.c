@@ -31,6 +31,34 @@ static int get_number(struct json_object *caps, const char *key, uint64_t max, u
 	return 0;
 }
 
+/* Members that we do not use still have a type. */
+static int check_types(struct json_object *o, const char **why)
+{
+	static const struct {
+		const char *key;
+		enum json_type type;
+		const char *why;
+	} known[] = {
+		{ "twin_socket", json_type_object, "twin_socket is not an object" },
+		{ "migration", json_type_object, "migration is not an object" },
+		{ "write_multiple", json_type_boolean, "write_multiple is not a boolean" },
+	};
+	struct json_object *member, *supported;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		*why = known[i].why;
+		if (json_object_object_get_ex(o, known[i].key, &member) &&
+		    !json_object_is_type(member, known[i].type))
+			return -EINVAL;
+	}
+	*why = "twin_socket.supported is not a boolean";
+	if (json_object_object_get_ex(o, "twin_socket", &member) &&
+	    json_object_object_get_ex(member, "supported", &supported) &&
+	    !json_object_is_type(supported, json_type_boolean))
+		return -EINVAL;
+	return 0;
+}
+
 static int read_caps(struct wire_caps *caps, struct json_object *o, const char **why)
 {
 	uint64_t fds = caps->max_msg_fds, data = caps->max_data, maps = caps->max_dma_maps;
@@ -46,6 +74,8 @@ static int read_caps(struct wire_caps *caps, struct json_object *o, const char *
 		return -EINVAL;
 	*why = "pgsizes is not a number";
 	if (get_number(o, "pgsizes", INT64_MAX, &caps->pgsizes) < 0)
+		return -EINVAL;
+	if (check_types(o, why) < 0)
 		return -EINVAL;
 	*why = NULL;
 	caps->max_msg_fds = fds;
