@@ -151,19 +151,8 @@ struct vfio_span {
 int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len, uint32_t prot,
 			    struct vfio_span *spans, unsigned int max);
 
-/* An access by the device that was refused. */
-struct vfio_fault {
-	uint64_t iova, size;
-	uint32_t prot;		/* the direction: VFIO_DMA_READ or VFIO_DMA_WRITE */
-	int err;		/* positive errno */
-	uint64_t count;		/* faults since power-on, this one included */
-};
-
 /* The last fault; false when there was none since power-on. */
 bool vfio_function_fault(const struct vfio_function *fn, struct vfio_fault *fault);
-
-/* The same of a driver's handle: 1 and *fault, 0 when there was none, -ENOTSUP where it cannot be known. */
-int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault);
 
 /* ---- modules ----------------------------------------------------------------------------- */
 

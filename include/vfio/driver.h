@@ -223,6 +223,20 @@ int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
  */
 int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size);
 
+/* An access by the device that was refused. */
+struct vfio_fault {
+	uint64_t iova, size;
+	uint32_t prot;		/* the direction: VFIO_DMA_READ or VFIO_DMA_WRITE */
+	int err;		/* positive errno */
+	uint64_t count;		/* faults since power-on, this one included */
+};
+
+/*
+ * The last access to memory that was refused to the device: 1 and *fault, 0 when there was none since it was
+ * opened, -ENOTSUP where it cannot be known (over a socket; lsvfio shows it there).
+ */
+int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault);
+
 /* The device drives only so many address bits (12 to 64; 64 at first): VFIO_IOVA_ANY obeys. */
 int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits);
 

@@ -43,6 +43,14 @@ EXPORT int vfio_error_print(FILE *out, const char *prefix, const struct vfio_err
 	return 1;
 }
 
+/* What was asked may quote a stranger's string: no control character of it reaches a terminal. */
+static void make_printable(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
 static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum vfio_refuser who,
 		const char *remedy, const char *format, va_list args)
 {
@@ -52,6 +60,7 @@ static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum v
 	e->code = code;
 	e->who = who;
 	vsnprintf(e->what, sizeof(e->what), format, args);
+	make_printable(e->what);
 	snprintf(e->remedy, sizeof(e->remedy), "%s", remedy ? remedy : "");
 	return -err;
 }
