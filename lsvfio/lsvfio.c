@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lsvfio: list the devices of running vfiods and the machine's PCI devices, or show some in full.
+ *
+ * Reading order: this file, model.h, lsvfio.h; then vfiod.c and pci.c, where devices come from, and
+ * list.c, show.c and json.c, where they go.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lsvfio.h"
+
+enum {
+	OPT_CONTROL = 256,
+	OPT_SYSFS,
+	OPT_NO_VFIOD,
+	OPT_NO_PCI,
+	OPT_COLOR,
+	OPT_LIST_COLUMNS,
+};
+
+static const struct option long_options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "list-columns", no_argument, NULL, OPT_LIST_COLUMNS },
+	{ "json", no_argument, NULL, 'J' },
+	{ "raw", no_argument, NULL, 'r' },
+	{ "noheadings", no_argument, NULL, 'n' },
+	{ "slot", required_argument, NULL, 's' },
+	{ "id", required_argument, NULL, 'd' },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "sysfs", required_argument, NULL, OPT_SYSFS },
+	{ "no-vfiod", no_argument, NULL, OPT_NO_VFIOD },
+	{ "no-pci", no_argument, NULL, OPT_NO_PCI },
+	{ "color", optional_argument, NULL, OPT_COLOR },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char usage_text[] =
+	"Usage: lsvfio [options] [DEVICE...]\n"
+	"\n"
+	"List vfiod's devices and the machine's PCI devices, or show each DEVICE in full.\n"
+	"DEVICE is the name of a device of vfiod, a PCI address, or a device string\n"
+	"(unix:PATH, fd:NUMBER, a module's name), which is then opened and so reset.\n"
+	"\n"
+	"Options:\n"
+	"  -o, --output LIST        columns to print, or +LIST to add to the usual ones\n"
+	"      --list-columns       print what columns there are\n"
+	"  -J, --json               print JSON\n"
+	"  -r, --raw                print columns one blank apart\n"
+	"  -n, --noheadings         print no headings\n"
+	"  -s, --slot SLOT          list only [[[domain]:]bus]:][slot][.func]\n"
+	"  -d, --id ID              list only [vendor]:[device][:class]\n"
+	"      --control PATH       ask the vfiod of this control socket; repeatable\n"
+	"      --sysfs DIR          read DIR instead of /sys\n"
+	"      --no-vfiod           leave vfiod's devices out\n"
+	"      --no-pci             leave PCI devices out\n"
+	"      --color[=WHEN]       auto, always or never\n"
+	"  -h, --help               print this\n"
+	"  -V, --version            print the version\n"
+	"\n"
+	"Exit status: 0 all right, 1 failure, 2 wrong usage, 64 some DEVICEs not found.\n";
+
+struct options {
+	struct sources sources;
+	struct ids *ids;
+	const char *output;
+	const char *list_only;	/* an option that was given and is for the list alone */
+	const char *colour;
+	bool json, list_columns;
+	struct columns columns;
+	struct look look;
+};
+
+static int wrong_usage(const char *what, const char *argument)
+{
+	char *clean = text_clean(argument, strlen(argument));
+
+	fprintf(stderr, "lsvfio: %s: %s; 'lsvfio --help' lists the options\n", clean, what);
+	free(clean);
+	return EXIT_USAGE;
+}
+
+static bool want_colour(const char *when)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (strcmp(when, "auto"))
+		return !strcmp(when, "always");
+	return isatty(STDOUT_FILENO) && !(none && *none) && !(term && !strcmp(term, "dumb"));
+}
+
+static int select_devices(const char *(*select)(struct ids *, const char *), struct options *o,
+			  const char *text)
+{
+	const char *wrong = select(o->ids, text);
+
+	return wrong ? wrong_usage(wrong, text) : 0;
+}
+
+static int set_colour(struct options *o, const char *when)
+{
+	o->colour = when ? when : "auto";
+	if (strcmp(o->colour, "auto") && strcmp(o->colour, "always") && strcmp(o->colour, "never"))
+		return wrong_usage("--color takes auto, always or never", o->colour);
+	return 0;
+}
+
+/* Options of the list. */
+static int list_option(struct options *o, int c)
+{
+	static const char *const names[] = {
+		['o'] = "--output", ['r'] = "--raw", ['n'] = "--noheadings", ['s'] = "--slot",
+		['d'] = "--id",
+	};
+
+	o->list_only = names[c];
+	switch (c) {
+	case 'o':
+		o->output = optarg;
+		return 0;
+	case 'r':
+		o->look.raw = true;
+		return 0;
+	case 'n':
+		o->look.noheadings = true;
+		return 0;
+	case 's':
+		return select_devices(ids_select_slot, o, optarg);
+	default:
+		return select_devices(ids_select_id, o, optarg);
+	}
+}
+
+static int source_option(struct sources *sources, int c)
+{
+	switch (c) {
+	case OPT_CONTROL:
+		sources->vfiods.named = true;
+		paths_add(&sources->vfiods.paths, optarg);
+		return 0;
+	case OPT_SYSFS:
+		sources->sysfs = optarg;
+		sources->sysfs_named = true;
+		return 0;
+	case OPT_NO_VFIOD:
+		sources->vfiod = false;
+		return 0;
+	default:
+		sources->pci = false;
+		return 0;
+	}
+}
+
+static int one_option(struct options *o, int c)
+{
+	switch (c) {
+	case 'o':
+	case 'r':
+	case 'n':
+	case 's':
+	case 'd':
+		return list_option(o, c);
+	case 'J':
+		o->json = true;
+		return 0;
+	case OPT_COLOR:
+		return set_colour(o, optarg);
+	case OPT_LIST_COLUMNS:
+		o->list_columns = true;
+		return 0;
+	case OPT_CONTROL:
+	case OPT_SYSFS:
+	case OPT_NO_VFIOD:
+	case OPT_NO_PCI:
+		return source_option(&o->sources, c);
+	default:
+		fputs("'lsvfio --help' lists the options\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+/* -1 to go on, or the exit status. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:Jrns:d:hV", long_options, NULL)) != -1) {
+		int r;
+
+		if (c == 'h') {
+			fputs(usage_text, stdout);
+			return EXIT_ALL;
+		}
+		if (c == 'V') {
+			puts("lsvfio (libvfio) " LIBVFIO_VERSION);
+			return EXIT_ALL;
+		}
+		r = one_option(o, c);
+		if (r)
+			return r;
+	}
+	return -1;
+}
+
+static int check_options(struct options *o, int devices)
+{
+	char *wrong = columns_parse(&o->columns, o->output);
+
+	if (wrong) {
+		fprintf(stderr, "lsvfio: --output: %s\n", wrong);
+		free(wrong);
+		return EXIT_USAGE;
+	}
+	if (devices && o->list_only)
+		return wrong_usage("this is for the list, and a DEVICE is named", o->list_only);
+	if (o->json && o->look.raw)
+		return wrong_usage("not together with --json", "--raw");
+	if (o->sources.vfiods.named && !o->sources.vfiod)
+		return wrong_usage("not together with --control", "--no-vfiod");
+	if (o->sources.sysfs_named && !o->sources.pci)
+		return wrong_usage("not together with --sysfs", "--no-pci");
+	o->look.colour = want_colour(o->colour);
+	return -1;
+}
+
+/* A machine may have no PCI; a folder that was named must be there. */
+static bool list_pci(struct device_list *list, const struct options *o)
+{
+	int r = pci_list(list, o->sources.sysfs, o->ids);
+	char *clean;
+
+	if (r == 0 || (r == -ENOENT && !o->sources.sysfs_named))
+		return true;
+	clean = text_clean(o->sources.sysfs, strlen(o->sources.sysfs));
+	fprintf(stderr, "lsvfio: PCI devices cannot be listed: %s/bus/pci/devices: %s\n", clean,
+		strerror(-r));
+	free(clean);
+	return false;
+}
+
+static int list_devices(struct options *o)
+{
+	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
+	bool described = columns_described(&o->columns) || ids_selects_id(o->ids);
+	bool ok = true;
+
+	if (o->sources.vfiod)
+		ok = vfiod_list(&list, &o->sources.vfiods, described, o->ids);
+	if (o->sources.pci && !list_pci(&list, o))
+		ok = false;
+	if (o->json)
+		json_print_list(&list, &o->columns);
+	else
+		list_print(&list, &o->columns, &o->look);
+	device_list_free(&list);
+	return ok ? EXIT_ALL : EXIT_NONE;
+}
+
+static void print_full(struct device_list *list, const struct options *o)
+{
+	struct device *d;
+
+	TAILQ_FOREACH(d, list, entry)
+		ids_name(o->ids, &d->id);
+	if (o->json) {
+		json_print_full(list);
+		return;
+	}
+	TAILQ_FOREACH(d, list, entry) {
+		if (d != TAILQ_FIRST(list))
+			putchar('\n');
+		show_print(d, &o->look);
+	}
+}
+
+static int show_devices(struct options *o, char **names, int n)
+{
+	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
+	int found = 0;
+
+	for (int i = 0; i < n; i++)
+		if (lookup_device(&list, &o->sources, names[i]))
+			found++;
+	print_full(&list, o);
+	device_list_free(&list);
+	if (found == n)
+		return EXIT_ALL;
+	return found ? EXIT_SOME : EXIT_NONE;
+}
+
+static int run(struct options *o, char **names, int n)
+{
+	int r = check_options(o, n);
+
+	if (r >= 0)
+		return r;
+	if (o->list_columns) {
+		columns_print(o->look.raw, o->look.noheadings);
+		return EXIT_ALL;
+	}
+	if (o->sources.vfiod && !o->sources.vfiods.named)
+		runtime_scan(&o->sources.vfiods.paths);
+	return n ? show_devices(o, names, n) : list_devices(o);
+}
+
+/* What could not be written was not shown. */
+static int close_stdout(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "lsvfio: the output cannot be written: %s\n", strerror(errno));
+	return EXIT_NONE;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		.sources = { .vfiod = true, .pci = true, .sysfs = "/sys" },
+		.colour = "auto",
+	};
+	int status;
+
+	setlocale(LC_ALL, "");
+	setlocale(LC_NUMERIC, "C");
+	o.ids = ids_open();
+	status = parse_options(&o, argc, argv);
+	if (status < 0)
+		status = run(&o, argv + optind, argc - optind);
+	ids_close(o.ids);
+	paths_free(&o.sources.vfiods.paths);
+	return close_stdout(status);
+}

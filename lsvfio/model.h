@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lsvfio knows about a device, wherever it learned it.
+ *
+ * Strings are the device's own, allocated, and clean: text_clean() has been over everything that
+ * came from outside. NULL means not known or not applicable.
+ */
+#ifndef LSVFIO_MODEL_H
+#define LSVFIO_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <vfio/driver.h>
+#include <vfio/pci.h>
+
+#define MAX_REGIONS 64
+#define MAX_IRQS    64
+#define CONFIG_MAX  4096u	/* configuration space of a PCI Express function */
+
+enum kind {
+	KIND_VFIOD,		/* served by a vfiod, which was asked over its control socket */
+	KIND_PCI,		/* one of the machine's, read from sysfs */
+	KIND_OPENED,		/* opened by its device string, as a client */
+};
+
+struct pci_address {
+	uint32_t domain;
+	uint8_t bus, slot, func;
+};
+
+struct identity {
+	bool known;
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint32_t class_code;	/* 24 bits */
+	uint8_t revision;
+	char *vendor_name, *device_name, *class_name;
+};
+
+struct client {
+	bool present;
+	uint32_t pid, uid, gid;
+};
+
+/* A device as vfiod lists it. */
+struct served {
+	char *control;		/* the control socket that was asked */
+	char *name, *device, *socket, *owner, *group, *mode, *state;
+	uint32_t pid;		/* 0: no process now */
+	uint32_t restarts;
+	struct client client;
+};
+
+/* Flags of a BAR as sysfs tells them; above those of struct vfio_region_info. */
+#define REGION_MEMORY   (1u << 16)
+#define REGION_IO       (1u << 17)
+#define REGION_64BIT    (1u << 18)
+#define REGION_PREFETCH (1u << 19)
+
+struct region {
+	uint32_t index;
+	char *name;
+	uint64_t size;		/* 0: the device has no such region */
+	uint64_t address;	/* on the machine's bus; 0: not placed, or not on it */
+	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_…, REGION_… */
+	uint32_t nareas;
+	struct vfio_area areas[VFIO_MAX_AREAS];
+};
+
+struct irq {
+	uint32_t index;
+	char *name;
+	uint32_t count;
+	uint32_t flags;		/* VFIO_IRQ_INFO_… */
+};
+
+/* The last refused DMA. */
+struct fault {
+	bool present;
+	uint64_t iova, size;
+	bool write;
+	int err;
+	uint64_t count;
+};
+
+struct description {
+	char *backend;
+	uint32_t flags;		/* VFIO_DEVICE_FLAGS_… */
+	size_t nregions, nirqs;
+	struct region regions[MAX_REGIONS];
+	struct irq irqs[MAX_IRQS];
+	size_t config_len;
+	uint8_t config[CONFIG_MAX];
+	struct fault fault;
+	size_t nvalues;		/* configuration space, decoded */
+	struct vfio_pci_value *values;
+};
+
+struct device {
+	TAILQ_ENTRY(device) entry;
+	enum kind kind;
+	char *name;
+	char *string;		/* for vfio_open() */
+	struct identity id;
+	char *driver;
+	int64_t group;		/* IOMMU group, -1: none */
+	struct pci_address address;	/* KIND_PCI */
+	struct served *served;		/* KIND_VFIOD */
+	struct description *description;
+	size_t nproblems;
+	char **problems;	/* what could not be read or contradicts itself, in words */
+};
+
+TAILQ_HEAD(device_list, device);
+
+#endif

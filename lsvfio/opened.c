@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device opened by its string. For that moment lsvfio is the device's client, with all that this
+ * means: nobody else can be, and the device returns to its power-on state when lsvfio has looked.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lsvfio.h"
+
+#define PATIENCE_MS 2000
+
+static void last_problem(struct device *d, struct vfio_dev *dev, const char *asked)
+{
+	const char *what = vfio_last_error(dev)->what;
+	char *clean = text_clean(what, strlen(what));
+
+	device_problem(d, memory_printf("%s: %s", asked, clean));
+	free(clean);
+}
+
+static void look_at_region(struct device *d, struct vfio_dev *dev, uint32_t index)
+{
+	struct region *to = description_region(d->description, index);
+	struct vfio_region region;
+
+	if (vfio_region(dev, index, &region) < 0) {
+		last_problem(d, dev, to->name);
+		return;
+	}
+	to->size = region.size;
+	to->flags = region.flags;
+	to->nareas = region.nareas <= VFIO_MAX_AREAS ? region.nareas : VFIO_MAX_AREAS;
+	memcpy(to->areas, region.areas, to->nareas * sizeof(to->areas[0]));
+}
+
+static void look_at_irq(struct device *d, struct vfio_dev *dev, uint32_t index)
+{
+	struct irq *to = description_irq(d->description, index);
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+
+	if (vfio_irq_info(dev, index, &info) < 0) {
+		last_problem(d, dev, to->name);
+		return;
+	}
+	to->count = info.count;
+	to->flags = info.flags;
+}
+
+static void look_at_config(struct device *d, struct vfio_dev *dev)
+{
+	struct description *desc = d->description;
+	struct vfio_region region;
+	ssize_t n;
+
+	if (vfio_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &region) < 0 || region.size == 0)
+		return;
+	if (region.size > CONFIG_MAX)
+		region.size = CONFIG_MAX;
+	n = vfio_pread(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, desc->config, (size_t)region.size);
+	if (n < 0) {
+		last_problem(d, dev, "configuration space");
+		return;
+	}
+	desc->config_len = (size_t)n;
+	config_explain(d);
+}
+
+static uint32_t bounded(struct device *d, uint32_t n, uint32_t max, const char *what)
+{
+	if (n <= max)
+		return n;
+	device_problem(d, memory_printf("the device says that it has %u %s; the first %u are shown",
+					n, what, max));
+	return max;
+}
+
+static void look(struct device *d, struct vfio_dev *dev)
+{
+	struct description *desc = device_describe(d);
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint32_t nregions, nirqs;
+
+	desc->backend = memory_copy(vfio_backend_name(dev));
+	if (vfio_info(dev, &info) < 0) {
+		last_problem(d, dev, "device information");
+		return;
+	}
+	desc->flags = info.flags;
+	nregions = bounded(d, info.num_regions, MAX_REGIONS, "regions");
+	nirqs = bounded(d, info.num_irqs, MAX_IRQS, "interrupt indexes");
+	for (uint32_t i = 0; i < nregions; i++)
+		look_at_region(d, dev, i);
+	for (uint32_t i = 0; i < nirqs; i++)
+		look_at_irq(d, dev, i);
+	look_at_config(d, dev);
+}
+
+int opened_show(struct device_list *list, const char *string, struct vfio_error *err)
+{
+	struct vfio_dev *dev;
+	struct device *d;
+	int r = vfio_open(&dev, string, err);
+
+	if (r < 0)
+		return r;
+	d = device_new(KIND_OPENED, text_clean(string, strlen(string)),
+		       text_clean(string, strlen(string)));
+	vfio_set_timeout(dev, PATIENCE_MS);
+	look(d, dev);
+	vfio_close(dev);
+	TAILQ_INSERT_TAIL(list, d, entry);
+	return 0;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* One device in full, as text: a block for each side of it. */
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lsvfio.h"
+
+static void heading(const char *text, const struct look *look)
+{
+	printf(look->colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
+}
+
+/* A block that nothing was found for is left out, with its heading. */
+static void end_block(struct libscols_table *table, const char *text, const struct look *look)
+{
+	if (!scols_table_is_empty(table))
+		heading(text, look);
+	table_end(table);
+}
+
+/* ---- what it is -------------------------------------------------------------------------- */
+
+static void row(struct libscols_table *table, const char *key, char *value)
+{
+	struct libscols_line *line;
+
+	if (!value)
+		return;
+	line = table_line(table);
+	table_put(line, 0, memory_copy(key));
+	table_put(line, 1, value);
+}
+
+static char *named(char *number, const char *name)
+{
+	char *both;
+
+	if (!name)
+		return number;
+	both = memory_printf("%s  %s", number, name);
+	free(number);
+	return both;
+}
+
+static void identity_rows(struct libscols_table *table, const struct identity *id)
+{
+	if (!id->known)
+		return;
+	row(table, "vendor", named(memory_printf("%04x", id->vendor), id->vendor_name));
+	row(table, "device", named(memory_printf("%04x", id->device), id->device_name));
+	row(table, "class", named(memory_printf("%06x", id->class_code), id->class_name));
+	row(table, "revision", memory_printf("%02x", id->revision));
+	if (id->subsystem_vendor || id->subsystem)
+		row(table, "subsystem",
+		    memory_printf("%04x:%04x", id->subsystem_vendor, id->subsystem));
+}
+
+static void served_rows(struct libscols_table *table, const struct served *s)
+{
+	if (!s)
+		return;
+	row(table, "model", memory_copy(s->device));
+	row(table, "control socket", memory_copy(s->control));
+	row(table, "socket", memory_copy(s->socket));
+	row(table, "permission", memory_printf("%s:%s %s", s->owner, s->group, s->mode));
+	row(table, "state", memory_copy(s->state));
+	row(table, "process", s->pid ? memory_printf("%" PRIu32, s->pid) : NULL);
+	row(table, "restarts", memory_printf("%" PRIu32, s->restarts));
+	row(table, "client", s->client.present ?
+	    memory_printf("process %" PRIu32 ", user %" PRIu32 ", group %" PRIu32,
+			  s->client.pid, s->client.uid, s->client.gid) : memory_copy("none"));
+}
+
+static char *fault_text(const struct fault *f)
+{
+	const char *name = strerrorname_np(f->err);
+
+	if (!f->present)
+		return NULL;
+	return memory_printf("%s of %" PRIu64 " bytes at 0x%" PRIx64 ": %s (%s); %" PRIu64 " in all",
+			     f->write ? "write" : "read", f->size, f->iova, name ? name : "errno",
+			     strerror(f->err), f->count);
+}
+
+static void print_summary(const struct device *d, const struct look *look)
+{
+	struct libscols_table *table = table_new(&(struct look){ .noheadings = true });
+
+	table_column(table, "KEY", 0, 0);
+	table_column(table, "VALUE", 0, 0);
+	row(table, "kind", memory_copy(kind_name(d->kind)));
+	row(table, "device string", memory_copy(d->string));
+	identity_rows(table, &d->id);
+	row(table, "driver", memory_copy(d->driver));
+	row(table, "IOMMU group", d->group < 0 ? NULL : memory_printf("%" PRId64, d->group));
+	served_rows(table, d->served);
+	row(table, "back end", memory_copy(d->description->backend));
+	row(table, "flags", flag_names(device_flags, d->description->flags));
+	row(table, "last fault", fault_text(&d->description->fault));
+	table_end(table);
+}
+
+/* ---- regions and interrupts -------------------------------------------------------------- */
+
+static char *areas_text(const struct region *r)
+{
+	char *all = NULL;
+
+	for (uint32_t i = 0; i < r->nareas; i++) {
+		char *size = text_size(r->areas[i].size);
+		char *longer = memory_printf("%s%s0x%" PRIx64 "+%s", all ? all : "",
+					     all ? "," : "", r->areas[i].offset, size);
+
+		free(size);
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+static void region_line(struct libscols_table *table, const struct region *r)
+{
+	struct libscols_line *line = table_line(table);
+
+	table_put(line, 0, memory_printf("%" PRIu32, r->index));
+	table_put(line, 1, memory_copy(r->name));
+	table_put(line, 2, text_size(r->size));
+	table_put(line, 3, memory_printf("%" PRIu64, r->size));
+	table_put(line, 4, r->address ? memory_printf("0x%" PRIx64, r->address) : NULL);
+	table_put(line, 5, flag_names(region_flags, r->flags));
+	table_put(line, 6, areas_text(r));
+}
+
+static bool is_placed(const struct description *desc)
+{
+	for (size_t i = 0; i < desc->nregions; i++)
+		if (desc->regions[i].address)
+			return true;
+	return false;
+}
+
+static void print_regions(const struct description *desc, const struct look *look)
+{
+	struct libscols_table *table = table_new(look);
+
+	table_column(table, "INDEX", 0, SCOLS_FL_RIGHT);
+	table_column(table, "NAME", 0, 0);
+	table_column(table, "SIZE", 0, SCOLS_FL_RIGHT);
+	table_column(table, "BYTES", 0, SCOLS_FL_RIGHT);
+	table_column(table, "ADDRESS", 0, is_placed(desc) ? 0 : SCOLS_FL_HIDDEN);
+	table_column(table, "FLAGS", 0, 0);
+	table_column(table, "AREAS", 0, 0);
+	for (size_t i = 0; i < desc->nregions; i++)
+		if (desc->regions[i].size)
+			region_line(table, &desc->regions[i]);
+	end_block(table, "REGIONS", look);
+}
+
+static void print_irqs(const struct description *desc, const struct look *look)
+{
+	struct libscols_table *table = table_new(look);
+
+	table_column(table, "INDEX", 0, SCOLS_FL_RIGHT);
+	table_column(table, "NAME", 0, 0);
+	table_column(table, "COUNT", 0, SCOLS_FL_RIGHT);
+	table_column(table, "FLAGS", 0, 0);
+	for (size_t i = 0; i < desc->nirqs; i++) {
+		const struct irq *irq = &desc->irqs[i];
+		struct libscols_line *line = table_line(table);
+
+		table_put(line, 0, memory_printf("%" PRIu32, irq->index));
+		table_put(line, 1, memory_copy(irq->name));
+		table_put(line, 2, memory_printf("%" PRIu32, irq->count));
+		table_put(line, 3, flag_names(irq_flags, irq->flags));
+	}
+	end_block(table, "INTERRUPTS", look);
+}
+
+/* ---- configuration space ----------------------------------------------------------------- */
+
+static char *value_text(const struct vfio_pci_value *v)
+{
+	if (v->field->bits == 1)
+		return memory_printf("%" PRIu32, v->value);
+	return memory_printf("0x%0*" PRIx32, (v->field->bits + 3) / 4, v->value);
+}
+
+/* What is the same as in the line above is left out, so that structures and registers stand out. */
+static void value_line(struct libscols_table *table, const struct vfio_pci_value *v,
+		       const struct vfio_pci_value *above)
+{
+	struct libscols_line *line = table_line(table);
+	bool same = above && above->structure == v->structure && above->field && v->field;
+
+	if (!same)
+		table_put(line, 0, memory_copy(v->structure));
+	if (!same || above->offset != v->offset) {
+		table_put(line, 1, memory_printf("0x%02x", v->offset));
+		table_put(line, 2, memory_copy(v->field ? v->field->reg_name : "(not decoded)"));
+	}
+	if (v->field) {
+		table_put(line, 3, memory_copy(v->field->name));
+		table_put(line, 4, value_text(v));
+	} else {
+		table_put(line, 4, memory_printf("ID 0x%02x", v->id));
+	}
+}
+
+static void print_config(const struct description *desc, const struct look *look)
+{
+	struct libscols_table *table = table_new(look);
+
+	table_column(table, "STRUCTURE", 0, 0);
+	table_column(table, "OFFSET", 0, SCOLS_FL_RIGHT);
+	table_column(table, "REGISTER", 0, 0);
+	table_column(table, "FIELD", 0, 0);
+	table_column(table, "VALUE", 0, 0);
+	for (size_t i = 0; i < desc->nvalues; i++)
+		value_line(table, &desc->values[i], i ? &desc->values[i - 1] : NULL);
+	end_block(table, "CONFIGURATION SPACE", look);
+}
+
+static void print_problems(const struct device *d, const struct look *look)
+{
+	if (!d->nproblems)
+		return;
+	heading("PROBLEMS", look);
+	for (size_t i = 0; i < d->nproblems; i++)
+		puts(d->problems[i]);
+}
+
+void show_print(const struct device *d, const struct look *look)
+{
+	printf(look->colour ? "\033[1m%s\033[0m\n" : "%s\n", d->name);
+	print_summary(d, look);
+	print_regions(d->description, look);
+	print_irqs(d->description, look);
+	print_config(d->description, look);
+	print_problems(d, look);
+}
