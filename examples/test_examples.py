@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Each step of the staircase is run, and says what its README says that it says."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+BUILD = pathlib.Path(os.environ['VFIO_BUILD']) / 'examples'
+
+
+def run(name, *args, **environment):
+    """Run an example to its end: exit status, standard output, standard error."""
+    env = {**os.environ, **environment}
+    done = subprocess.run([BUILD / name, *args], env=env, capture_output=True, text=True,
+                          timeout=30, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def scratchpad(tmp_path):
+    """The device string of a running smallest-device."""
+    path = tmp_path / 'scratchpad.sock'
+    with subprocess.Popen([BUILD / 'smallest-device', path]) as server:
+        end = time.monotonic() + 20
+        while not path.is_socket():
+            assert server.poll() is None, 'smallest-device ended at once'
+            assert time.monotonic() < end, 'smallest-device made no socket'
+            time.sleep(0.01)
+        yield f'unix:{path}'
+        server.kill()
+
+
+def test_driver_and_device_of_another_process(scratchpad):
+    expected = 'device 1234:0001\nBAR 0, register 0: 0x5c7a7c40\n'
+    assert run('smallest-driver', scratchpad) == (0, expected, '')
+    # The first driver has gone; the device serves the next.
+    assert run('smallest-driver', VFIO_DEVICE=scratchpad) == (0, expected, '')
+
+
+def test_driver_and_device_of_the_same_process():
+    expected = 'device 1234:11e8\nBAR 0, register 0: 0x010000ed\n'
+    assert run('smallest-driver', 'edu') == (0, expected, '')
+
+
+def test_driver_without_device(tmp_path):
+    status, out, err = run('smallest-driver', f'unix:{tmp_path}/nobody.sock')
+    assert (status, out) == (1, '')
+    assert 'VFIO-103' in err and 'nobody.sock' in err
+
+
+def test_device_that_cannot_listen(tmp_path):
+    status, out, err = run('smallest-device', f'{tmp_path}/missing/scratchpad.sock')
+    assert (status, out) == (1, '')
+    assert 'missing/scratchpad.sock' in err
+
+
+def test_doorbell():
+    assert run('doorbell-driver', f'{BUILD}/doorbell-device.so') == (0, '42\n', '')
+
+
+def test_doorbell_has_no_options():
+    status, out, err = run('doorbell-driver', f'{BUILD}/doorbell-device.so,tone=low')
+    assert (status, out) == (1, '')
+    assert 'VFIO-107' in err
+
+
+def test_doorbell_driver_with_another_device():
+    """edu has no MSI-X."""
+    status, out, err = run('doorbell-driver', 'edu')
+    assert (status, out) == (1, '')
+    assert 'VFIO-401' in err
+
+
+@pytest.mark.parametrize('source', sorted(HERE.glob('*.c')), ids=lambda path: path.name)
+def test_is_short_and_named_in_the_readme(source):
+    assert len(source.read_text().splitlines()) <= 62
+    assert f'`{source.name}`' in (HERE / 'README.md').read_text()
