@@ -40,7 +40,7 @@ struct vfio_dev;
 /*
  * Open the device that name (NULL: the environment variable VFIO_DEVICE) names and store a
  * handle in *dev. On failure *dev is NULL and *err, unless err is NULL, says why. The device is
- * in its power-on state: bus mastering off, no interrupt enabled, no memory mapped.
+ * in its power-on state: memory and I/O decoding on, bus mastering off, no interrupt enabled, no memory mapped.
  */
 int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
@@ -120,7 +120,8 @@ ssize_t vfio_pwrite(struct vfio_dev *dev, uint32_t region, uint64_t offset, cons
 /*
  * Registers in host byte order, PCI's little-endian hidden. Where the range was mapped with
  * vfio_map() this is a load or store; elsewhere it is a call to the device. As on PCI, a read that fails
- * gives all ones and a write that fails is lost; vfio_last_error() tells.
+ * gives all ones and a write that fails is lost. Where that must be told from a register that is all ones, use
+ * vfio_pread() and vfio_pwrite(), which return the error.
  */
 uint8_t vfio_read8(struct vfio_dev *dev, uint32_t region, uint64_t offset);
 uint16_t vfio_read16(struct vfio_dev *dev, uint32_t region, uint64_t offset);

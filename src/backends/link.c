@@ -65,6 +65,14 @@ static int gone(struct link *l, const char *what)
 		      "says why it closed the connection", what, "the server has closed the connection");
 }
 
+/* An earlier call has found the end of it, and said why. */
+static int given_up(struct link *l, const char *what)
+{
+	return error_set(l->err, ENODEV, VFIO_E_GONE, VFIO_BY_LIBRARY,
+			 "close the device and open it again",
+			 "%s: the connection was given up at an earlier error", what);
+}
+
 static int late(struct link *l, const char *what)
 {
 	return broken(l, ETIMEDOUT, VFIO_E_TIMEOUT, "is the server stopped or overloaded? "
@@ -194,7 +202,7 @@ int link_dispatch(struct link *l)
 	int r = 0;
 
 	if (l->fd < 0)
-		return gone(l, what);
+		return given_up(l, what);
 	while (r == 0) {
 		r = receive(l, MSG_DONTWAIT, what);
 		if (r == 0)
@@ -305,7 +313,7 @@ int link_call(struct link *l, struct exchange *x)
 	x->reply_fd = -1;
 	x->reply_len = 0;
 	if (l->fd < 0)
-		return gone(l, x->what);
+		return given_up(l, x->what);
 	deadline = clock_ms() + l->timeout_ms;
 	memcpy(l->out, &h, sizeof(h));
 	if (x->fixed_len)

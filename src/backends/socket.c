@@ -440,8 +440,9 @@ static int sock_poll_fd(struct vfio_dev *dev)
 {
 	int fd = sock_of(dev)->link.fd;
 
-	return fd >= 0 ? fd : error_set(&dev->error, ENODEV, VFIO_E_GONE, VFIO_BY_SERVER, NULL,
-					"the server has closed the connection");
+	return fd >= 0 ? fd : error_set(&dev->error, ENODEV, VFIO_E_GONE, VFIO_BY_LIBRARY,
+					"close the device and open it again",
+					"the connection was given up at an earlier error");
 }
 
 static int sock_dispatch(struct vfio_dev *dev)

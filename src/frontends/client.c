@@ -355,6 +355,10 @@ static void wait_for_client(struct client *c, bool to_send, int64_t deadline)
 			    c->server->options.timeout_ms);
 		return;
 	}
+	if (c->server->stopping) {
+		client_fail(c, "the server stops");
+		return;
+	}
 	if (poll(p, 2, clock_left(deadline)) < 0)
 		return;
 	if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
