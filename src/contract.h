@@ -43,7 +43,10 @@ struct backend {
 	int (*irq_info)(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info);
 	int (*set_irqs)(struct vfio_dev *dev, const struct irq_request *request);
 	int (*dma_map)(struct vfio_dev *dev, const struct dma_map *map);
-	/* Every map inside the range (iova 0, size DMA_ALL: all of them); *unmapped gets their bytes. */
+	/*
+	 * Every map inside the range (iova 0, size DMA_ALL: all of them). *unmapped gets their bytes, on failure
+	 * too: what is counted is gone.
+	 */
 	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 	int (*reset)(struct vfio_dev *dev);
 	/* The user has gone: interrupts and maps dropped, device at power-on. */

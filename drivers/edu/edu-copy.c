@@ -88,7 +88,7 @@ static int library_failed(struct run *run, int ret)
 /* The device answered, and wrongly. */
 static int wrong_answer(struct run *run, const char *what)
 {
-	run->error = (struct vfio_error){ .err = EIO, .code = VFIO_E_PROTOCOL,
+	run->error = (struct vfio_error){ .err = EIO, .code = VFIO_E_DEVICE,
 					  .who = VFIO_BY_MODEL };
 	snprintf(run->error.what, sizeof(run->error.what), "%s", what);
 	snprintf(run->error.remedy, sizeof(run->error.remedy),

@@ -97,8 +97,8 @@ const struct vfio_error *edu_error(const struct edu *edu)
 static int check_identification(struct edu *edu);
 
 /*
- * Read a register. All ones is what a bus gives when nobody answers; no register of an edu needs
- * to have that value, so that its identification decides.
+ * Read a register. All ones may be its value, but is also what a bus gives when nobody answers:
+ * the identification, which is never all ones, decides.
  */
 static int reg_read(struct edu *edu, uint32_t reg, uint32_t *value)
 {
@@ -111,10 +111,12 @@ static int reg_read(struct edu *edu, uint32_t reg, uint32_t *value)
 	return *value == UINT32_MAX && reg != EDU_ID ? check_identification(edu) : 0;
 }
 
-/* Write a register. As on a bus, only a read or a wait that follows shows whether it arrived. */
-static void reg_write(struct edu *edu, uint32_t reg, uint32_t value)
+static int reg_write(struct edu *edu, uint32_t reg, uint32_t value)
 {
-	vfio_write32(edu->dev, VFIO_PCI_BAR0_REGION_INDEX, reg, value);
+	uint32_t raw = htole32(value);
+	ssize_t n = vfio_pwrite(edu->dev, VFIO_PCI_BAR0_REGION_INDEX, reg, &raw, sizeof(raw));
+
+	return n < 0 ? library_failed(edu, n) : 0;
 }
 
 static int check_identification(struct edu *edu)
@@ -158,12 +160,10 @@ static int acknowledge(struct edu *edu, uint32_t *status)
 	uint32_t flushed;
 	int ret = reg_read(edu, EDU_IRQ_STATUS, status);
 
-	if (ret < 0)
+	if (ret == 0 && *status)
+		ret = reg_write(edu, EDU_IRQ_ACK, *status);
+	if (ret < 0 || edu->interrupt != EDU_INTX)
 		return ret;
-	if (*status)
-		reg_write(edu, EDU_IRQ_ACK, *status);
-	if (edu->interrupt != EDU_INTX)
-		return 0;
 	ret = reg_read(edu, EDU_IRQ_STATUS, &flushed);
 	if (ret < 0)
 		return ret;
@@ -239,7 +239,7 @@ static int check_idle(struct edu *edu, const struct work *work)
 
 	if (ret <= 0)
 		return ret;
-	return fail(edu, EBUSY, VFIO_E_BUSY, VFIO_BY_MODEL,
+	return fail(edu, EBUSY, VFIO_E_AT_WORK, VFIO_BY_MODEL,
 		    "wait, or open the device again, which resets it",
 		    "edu: %s: the device is busy with an earlier one", work->what);
 }
@@ -304,14 +304,14 @@ int edu_alive(struct edu *edu)
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		uint32_t back;
-		int ret;
+		int ret = reg_write(edu, EDU_LIVENESS, values[i]);
 
-		reg_write(edu, EDU_LIVENESS, values[i]);
-		ret = reg_read(edu, EDU_LIVENESS, &back);
+		if (ret == 0)
+			ret = reg_read(edu, EDU_LIVENESS, &back);
 		if (ret < 0)
 			return ret;
 		if (back != ~values[i])
-			return fail(edu, EIO, VFIO_E_PROTOCOL, VFIO_BY_MODEL, "reset the device",
+			return fail(edu, EIO, VFIO_E_DEVICE, VFIO_BY_MODEL, "reset the device",
 				    "edu: liveness register: wrote 0x%08" PRIx32
 				    ", read 0x%08" PRIx32 ", which is not its inverse",
 				    values[i], back);
@@ -322,12 +322,13 @@ int edu_alive(struct edu *edu)
 int edu_raise(struct edu *edu, uint32_t bits)
 {
 	const struct work raise = { .what = "interrupt", .irq = bits };
+	int ret;
 
 	if (bits == 0)
 		return fail(edu, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, "name a bit",
 			    "edu: no bit to raise");
-	reg_write(edu, EDU_IRQ_RAISE, bits);
-	return finish(edu, &raise);
+	ret = reg_write(edu, EDU_IRQ_RAISE, bits);
+	return ret < 0 ? ret : finish(edu, &raise);
 }
 
 int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result)
@@ -342,9 +343,13 @@ int edu_factorial(struct edu *edu, uint32_t n, uint32_t *result)
 	if (ret < 0)
 		return ret;
 	/* 2. Ask for an interrupt at the end. */
-	reg_write(edu, EDU_STATUS, EDU_STATUS_IRQ);
+	ret = reg_write(edu, EDU_STATUS, EDU_STATUS_IRQ);
+	if (ret < 0)
+		return ret;
 	/* 3. Write n, which starts the computation. */
-	reg_write(edu, EDU_FACTORIAL, n);
+	ret = reg_write(edu, EDU_FACTORIAL, n);
+	if (ret < 0)
+		return ret;
 	/* 4. Wait for the interrupt, acknowledge it, see that the computing bit is clear. */
 	ret = finish(edu, &work);
 	if (ret < 0)
@@ -384,11 +389,15 @@ static int transfer(struct edu *edu, uint32_t src, uint32_t dst, uint32_t len, u
 	if (ret < 0)
 		return ret;
 	/* 2. Where from, where to, how much. */
-	reg_write(edu, EDU_DMA_SRC, src);
-	reg_write(edu, EDU_DMA_DST, dst);
-	reg_write(edu, EDU_DMA_CNT, len);
+	ret = reg_write(edu, EDU_DMA_SRC, src) ?:
+	      reg_write(edu, EDU_DMA_DST, dst) ?:
+	      reg_write(edu, EDU_DMA_CNT, len);
+	if (ret < 0)
+		return ret;
 	/* 3. Start, with an interrupt at the end. */
-	reg_write(edu, EDU_DMA_CMD, EDU_CMD_START | EDU_CMD_IRQ | direction);
+	ret = reg_write(edu, EDU_DMA_CMD, EDU_CMD_START | EDU_CMD_IRQ | direction);
+	if (ret < 0)
+		return ret;
 	/* 4. Wait for it, acknowledge it, see that the start bit has cleared itself. */
 	return finish(edu, &work);
 }

@@ -279,7 +279,7 @@ static void late_transfer_is_not_taken_for_the_next(void **state)
 	edu_set_deadline(f->edu, DMA_MS / 3);
 	check_error(f, edu_copy_to(f->edu, 0, f->memory.iova, 4), ETIMEDOUT, VFIO_E_TIMEOUT,
 		    "not done");
-	check_error(f, edu_copy_to(f->edu, 0, f->memory.iova, 4), EBUSY, VFIO_E_BUSY, "busy");
+	check_error(f, edu_copy_to(f->edu, 0, f->memory.iova, 4), EBUSY, VFIO_E_AT_WORK, "busy");
 	edu_set_deadline(f->edu, 5000);
 	usleep(2 * DMA_MS * 1000);
 	check_copy(f, 0xc3, 77);
@@ -346,7 +346,7 @@ static void device_without_life_is_refused(void **state)
 	struct fixture f = { 0 };
 
 	assert_int_equal(start(&f, NO_INVERSE), -EIO);
-	assert_int_equal(f.error.code, VFIO_E_PROTOCOL);
+	assert_int_equal(f.error.code, VFIO_E_DEVICE);
 	assert_null(f.edu);
 	end(&f);
 }

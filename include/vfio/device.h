@@ -90,7 +90,8 @@ struct vfio_function_ops {
 /*
  * Make a function from a description, which is copied, and callbacks, which must stay. state is the
  * model's own, see vfio_function_state(). -EINVAL with VFIO_E_DESCRIPTION when the description
- * contradicts itself; err may be NULL, and ops->free is not called on failure.
+ * contradicts itself; err may be NULL, and ops->free is not called on failure. ops->reset runs in here, so state must be
+ * ready; a model without one keeps what a user leaves in it for the next.
  */
 int vfio_function_new(struct vfio_function **fn, const struct vfio_function_description *description,
 		      const struct vfio_function_ops *ops, void *state, struct vfio_error *err);

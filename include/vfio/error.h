@@ -41,6 +41,8 @@ enum vfio_refuser {
 	X(VFIO_E_MODULE,        106, "the software device could not be loaded") \
 	X(VFIO_E_OPTION,        107, "a device option is unknown or out of range") \
 	X(VFIO_E_NO_LISTENER,   108, "the socket is there, but no server listens on it") \
+	X(VFIO_E_IN_USE,        109, "the socket's path belongs to another server") \
+	X(VFIO_E_CROWDED,       110, "too many clients are waiting for the server") \
 	/* talking to a server */ \
 	X(VFIO_E_TIMEOUT,       201, "the other end did not answer in time") \
 	X(VFIO_E_GONE,          202, "the other end closed the connection") \
@@ -53,7 +55,6 @@ enum vfio_refuser {
 	X(VFIO_E_RANGE,         302, "the access lies outside the region") \
 	X(VFIO_E_NOT_MAPPABLE,  303, "that part of the region cannot be mapped") \
 	X(VFIO_E_MEMORY_OFF,    304, "memory decoding is off, or the device is in D3") \
-	X(VFIO_E_ACCESS,        305, "the region cannot be read or written that way") \
 	X(VFIO_E_NO_CAPABILITY, 306, "the device has no such capability") \
 	/* interrupts */ \
 	X(VFIO_E_NO_IRQ,        401, "no such interrupt index or vector") \
@@ -68,14 +69,15 @@ enum vfio_refuser {
 	X(VFIO_E_DMA_PROT,      505, "the map allows no direction, or not this one") \
 	X(VFIO_E_DMA_MEMORY,    506, "the file descriptor is not memory that can be used for DMA") \
 	X(VFIO_E_DMA_LIMIT,     507, "a limit on DMA maps or memory is reached") \
-	X(VFIO_E_BUS_MASTER,    508, "bus mastering is off: the device may not touch memory") \
 	X(VFIO_E_IOVA_SPACE,    509, "no free I/O address is left below the device's limit") \
 	X(VFIO_E_DMA_SPLIT,     510, "an unmap would cut a map in two") \
 	/* the rest */ \
 	X(VFIO_E_ARGUMENT,      601, "an argument is invalid") \
 	X(VFIO_E_NO_MEMORY,     602, "out of memory or file descriptors") \
 	X(VFIO_E_SYSTEM,        603, "a system call failed") \
-	X(VFIO_E_DESCRIPTION,   604, "the description of the PCI function contradicts itself")
+	X(VFIO_E_DESCRIPTION,   604, "the description of the PCI function contradicts itself") \
+	X(VFIO_E_DEVICE,        605, "the device does not do what its specification says") \
+	X(VFIO_E_AT_WORK,       606, "the device is at work on something that was asked before")
 
 enum vfio_error_code {
 #define VFIO_ERROR_ENUM(name, number, text) name = number,

@@ -27,6 +27,7 @@ struct sock {
 	struct vfio_device_info info;
 	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
 	bool asked[MAX_REGIONS];
+	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
 };
 
 static struct sock *sock_of(struct vfio_dev *dev)
@@ -293,26 +294,52 @@ static int set_run(struct sock *s, const struct irq_request *request, uint32_t f
 	return link_call(&s->link, &x);
 }
 
-/*
- * Descriptors travel at most max_msg_fds a message, and a message has all of its descriptors or none: an array with
- * holes becomes several messages.
- */
-static int set_eventfds(struct sock *s, const struct irq_request *request)
+/* After a failure half-way. What went wrong before is what is told. */
+static void disable(struct sock *s, uint32_t index)
 {
-	uint32_t max = s->link.caps.max_msg_fds;
-	int r = 0;
+	const struct irq_request off = {
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index,
+	};
+	struct vfio_error told = s->dev.error;
+
+	set_run(s, &off, 0, 0, false);
+	s->dev.error = told;
+}
+
+/* From first on, how many vectors one message can set: all with a descriptor, or all without. */
+static uint32_t run_length(const struct sock *s, const struct irq_request *request, uint32_t first)
+{
+	bool have = request->fds[first] >= 0;
+	uint32_t n = 1, max = s->link.caps.max_msg_fds;
 
 	if (max > FD_MAX_PASSED)
 		max = FD_MAX_PASSED;
-	for (uint32_t i = 0; i < request->count && r == 0; ) {
-		bool have = request->fds[i] >= 0;
-		uint32_t n = 1;
+	while (first + n < request->count && (!have || n < max) &&
+	       (request->fds[first + n] >= 0) == have)
+		n++;
+	return n;
+}
 
-		while (i + n < request->count && n < max && (request->fds[i + n] >= 0) == have)
-			n++;
-		r = set_run(s, request, i, n, have);
+/*
+ * An array with holes, or with more descriptors than the server takes at once, becomes several messages. MSI cannot
+ * grow once it is enabled, so that the first of them asks for all vectors, none with an eventfd.
+ */
+static int set_eventfds(struct sock *s, const struct irq_request *request)
+{
+	bool *enabled = &s->enabled[request->index % MAX_INDEXES];
+	bool begin = !*enabled && run_length(s, request, 0) < request->count;
+	int r = begin ? set_run(s, request, 0, request->count, false) : 0;
+
+	for (uint32_t i = 0; i < request->count && r == 0; ) {
+		uint32_t n = run_length(s, request, i);
+
+		r = set_run(s, request, i, n, request->fds[i] >= 0);
 		i += n;
 	}
+	if (r == 0)
+		*enabled = true;
+	else if (begin)
+		disable(s, request->index);
 	return r;
 }
 
@@ -336,8 +363,13 @@ static int sock_set_irqs(struct vfio_dev *dev, const struct irq_request *request
 		return error_set(&dev->error, EINVAL, VFIO_E_NO_IRQ, VFIO_BY_LIBRARY, NULL,
 				 "setting %u interrupts: no index has more than %d", request->count,
 				 MAX_VECTORS);
-	if (!(request->flags & VFIO_IRQ_SET_DATA_EVENTFD) || request->count == 0)
-		return set_run(s, request, 0, request->count, false);
+	if (!(request->flags & VFIO_IRQ_SET_DATA_EVENTFD) || request->count == 0) {
+		r = set_run(s, request, 0, request->count, false);
+		if (r == 0 && request->count == 0 &&
+		    (request->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
+			s->enabled[request->index % MAX_INDEXES] = false;
+		return r;
+	}
 	r = check_eventfds(s, request);
 	return r < 0 ? r : set_eventfds(s, request);
 }
@@ -598,7 +630,7 @@ static int cannot_connect(const char *path, int err, struct vfio_error *e)
 				 "ask for membership of the socket's group; vfiod.conf(5) sets owner, "
 				 "group and mode", "you may not connect to %s", path);
 	case EAGAIN:
-		return error_set(e, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL, "try again",
+		return error_set(e, EBUSY, VFIO_E_CROWDED, VFIO_BY_KERNEL, "try again",
 				 "too many clients are waiting at %s", path);
 	}
 	return error_system(e, err, "connecting to %s", path);

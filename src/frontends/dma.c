@@ -60,7 +60,7 @@ static void insert(struct driver *d, struct dma_entry *entry)
 
 static int choose_iova(struct vfio_dev *dev, struct driver *d, struct vfio_dma *dma)
 {
-	uint64_t iova = dma->size && dma->size < UINT64_MAX - DMA_PAGE ? find_gap(d, dma->size) : 0;
+	uint64_t iova = dma->size ? find_gap(d, dma->size) : FIRST_IOVA;
 
 	if (!iova)
 		return error_set(&dev->error, ENOSPC, VFIO_E_IOVA_SPACE, VFIO_BY_LIBRARY,
@@ -131,14 +131,15 @@ static void forget(struct driver *d, struct dma_entry *e)
 	free(e);
 }
 
-EXPORT int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size)
+/* *gone: the maps are, even if the device's other end had something to say against it. */
+static int unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, bool *gone)
 {
 	struct dma_entry *e, *next;
-	uint64_t unmapped;
+	uint64_t unmapped = 0;
 	int r = dev->backend->dma_unmap(dev, iova, size, &unmapped);
 
-	/* A device that has gone touches nothing any more. */
-	if ((r < 0 && r != -ENODEV) || !dev->driver)
+	*gone = unmapped > 0;
+	if (!*gone || !dev->driver)
 		return r;
 	for (e = TAILQ_FIRST(&dev->driver->dma); e; e = next) {
 		next = TAILQ_NEXT(e, link);
@@ -146,6 +147,13 @@ EXPORT int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size)
 			forget(dev->driver, e);
 	}
 	return r;
+}
+
+EXPORT int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size)
+{
+	bool gone;
+
+	return unmap(dev, iova, size, &gone);
 }
 
 /* ---- memory of ours ----------------------------------------------------------------------- */
@@ -191,9 +199,10 @@ EXPORT int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t siz
 
 EXPORT int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma)
 {
-	int r = dma->size ? vfio_dma_unmap(dev, dma->iova, dma->size) : 0;
+	bool gone = true;
+	int r = dma->size ? unmap(dev, dma->iova, dma->size, &gone) : 0;
 
-	if (r == 0 || r == -ENODEV)
+	if (gone)
 		*dma = (struct vfio_dma){ .fd = -1 };
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "base/fd.h"
@@ -30,6 +31,10 @@ EXPORT int vfio_irq_set(struct vfio_dev *dev, const struct vfio_irq_set *set)
 	};
 	int fds[MAX_VECTORS];
 
+	if (!is_power_of_two(data))
+		return error_set(&dev->error, EINVAL, VFIO_E_IRQ_FLAGS, VFIO_BY_LIBRARY,
+				 "give one of VFIO_IRQ_SET_DATA_NONE, _BOOL and _EVENTFD",
+				 "setting interrupts with flags %#x", set->flags);
 	if (set->argsz < sizeof(*set) || set->count > MAX_VECTORS ||
 	    set->argsz - sizeof(*set) < set->count * entry)
 		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,

@@ -302,13 +302,20 @@ EXPORT int vfio_server_listen(struct vfio_server *s, const char *path, struct vf
 	strcpy(addr.sun_path, path);
 	fd = make_listener(&addr);
 	if (fd == -EADDRINUSE)
-		return error_set(err, EADDRINUSE, VFIO_E_BUSY, VFIO_BY_LIBRARY,
+		return error_set(err, EADDRINUSE, VFIO_E_IN_USE, VFIO_BY_LIBRARY,
 				 "stop the other server, or choose another path",
 				 "%s is another server's socket, or not a socket", path);
 	if (fd < 0)
 		return error_system(err, -fd, "listening on %s", path);
 	s->path = strdup(path);
-	return vfio_server_add_listener(s, fd);
+	if (s->path && vfio_server_add_listener(s, fd) == 0)
+		return 0;
+	if (!s->path)
+		close(fd);
+	unlink(path);
+	free(s->path);
+	s->path = NULL;
+	return error_system(err, ENOMEM, "listening on %s", path);
 }
 
 /* ---- the caller's descriptors ------------------------------------------------------------- */
