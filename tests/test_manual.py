@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""The manual agrees with the program: its tables, its calls, its examples, its references."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(os.environ['VFIO_SOURCE'])
+BUILD = pathlib.Path(os.environ['VFIO_BUILD'])
+PAGES = sorted((SOURCE / 'man').glob('*.rst'))
+COMPILER = shlex.split(os.environ.get('CC', 'cc'))
+
+
+def exported_calls():
+    """The names in the library's version script."""
+    text = (SOURCE / 'src' / 'libvfio.map').read_text(encoding='utf-8')
+    return re.findall(r'^\t(vfio_\w+);$', text, re.MULTILINE)
+
+
+def built(name):
+    """The lines of a page that was built, without roff's escapes."""
+    text = (BUILD / 'man' / name).read_text(encoding='utf-8')
+    return text.replace('\\-', '-').replace('\\(aq', "'").replace('\\&', '').splitlines()
+
+
+# ---- configuration space ----------------------------------------------------------------------
+
+# A row of src/pci/table.c: { HEADER, 0x04, 2,  0,  1, RW,   RAW,  ALWAYS, "Command", "IO" },
+ROW = re.compile(r'\{ (\w+), 0x(\w+), \d,\s+(\d+),\s+(\d+), (\w+),\s+(\w+),\s+(\w+),'
+                 r'\s+"([^"]*)", "([^"]*)" \}')
+STRUCTURES = {'HEADER': 'Header: type 0', 'PM': 'PM: capability 0x01',
+              'MSI': 'MSI: capability 0x05', 'MSIX': 'MSI-X: capability 0x11'}
+VIEWS = {'RAW': 'device', 'VIRT': 'virtual'}
+CONDITIONS = {'ALWAYS': [], 'MSI_32': ['64Bit=0'], 'MSI_64': ['64Bit=1'],
+              'MSI_32_MASK': ['64Bit=0,', 'VectorMask=1'],
+              'MSI_64_MASK': ['64Bit=1,', 'VectorMask=1']}
+
+
+def table_rows():
+    """The table as the page should show it: structure, then the words of the line."""
+    text = (SOURCE / 'src' / 'pci' / 'table.c').read_text(encoding='utf-8')
+    for row in ROW.finditer(text):
+        structure, reg, lsb, bits, access, view, condition, register, field = row.groups()
+        low, high = int(lsb), int(lsb) + int(bits) - 1
+        yield STRUCTURES[structure], [
+            f'0x{reg}', register, str(low) if low == high else f'{high}:{low}', field or '-',
+            access, VIEWS[view], *CONDITIONS[condition]]
+
+
+def page_rows():
+    """The lines of vfio-function(7) that begin with an offset."""
+    structure = None
+    for line in built('vfio-function.7'):
+        if line.startswith('.SS '):
+            structure = line[4:].strip('"')
+        elif line.startswith('0x'):
+            yield structure, line.split()
+
+
+def test_register_table():
+    """Every row of the table is in the page, in the same order, and no other."""
+    rows = list(table_rows())
+    text = (SOURCE / 'src' / 'pci' / 'table.c').read_text(encoding='utf-8')
+    initializers = text[text.index('vfio_pci_field table[]'):text.index('names[]')]
+    assert len(rows) == initializers.count('\t{ ')
+    assert len(rows) > 50
+    assert list(page_rows()) == rows
+
+
+# ---- errors -----------------------------------------------------------------------------------
+
+def test_error_codes():
+    """Every code has its section, under the meaning that the library gives, and no other has."""
+    header = (SOURCE / 'include' / 'vfio' / 'error.h').read_text(encoding='utf-8')
+    codes = re.findall(r'X\(VFIO_E_\w+,\s+(\d+), "([^"]+)"\)', header)
+    wanted = [f'VFIO-{number}: {meaning}' for number, meaning in codes if number != '0']
+    text = (SOURCE / 'man' / 'vfio-errors.7.rst').read_text(encoding='utf-8')
+    assert len(wanted) > 30
+    assert re.findall(r'^(VFIO-\d+: .*)\n-+$', text, re.MULTILINE) == wanted
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_codes_that_pages_name(page):
+    """No page speaks of a code that does not exist."""
+    header = (SOURCE / 'include' / 'vfio' / 'error.h').read_text(encoding='utf-8')
+    known = {int(n) for n in re.findall(r'X\(VFIO_E_\w+,\s+(\d+),', header)}
+    named = {int(n) for n in re.findall(r'VFIO-(\d{3})', page.read_text(encoding='utf-8'))}
+    assert named <= known
+
+
+# ---- calls ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('call', exported_calls())
+def test_every_call_has_a_page(call):
+    """A page or a link to one, which has the call's name where whatis(1) looks for it."""
+    lines = built(f'{call}.3')
+    if lines[0].startswith('.so '):
+        assert len(lines) == 1
+        lines = built(pathlib.PurePath(lines[0][4:]).name)
+    names = lines[lines.index('.SH NAME') + 1].split(' - ')[0]
+    assert call in names.split(', ')
+    assert f'{call}(' in '\n'.join(lines[lines.index('.SH SYNOPSIS'):])
+
+
+def test_no_page_for_a_call_that_is_not_there():
+    """Section 3 has the exported calls, and the symbol of a module."""
+    pages = {path.stem for path in (BUILD / 'man').glob('*.3')}
+    assert pages == {*exported_calls(), 'vfio_device_module'}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_references(page):
+    """Pages of ours that a page refers to exist."""
+    text = page.read_text(encoding='utf-8')
+    references = re.findall(r'\*\*((?:lib|ls)?vfio[\w.-]*|edu-copy)\*\*\\ ?\((\d)\)', text)
+    missing = [f'{name}({section})' for name, section in references
+               if not (BUILD / 'man' / f'{name}.{section}').is_file()]
+    assert not missing
+
+
+# ---- examples ---------------------------------------------------------------------------------
+
+def literal_blocks(text):
+    """The indented blocks that follow a line with two colons at its end."""
+    lines = iter(text.splitlines() + ['end'])
+    line = next(lines)
+    while line != 'end':
+        if not line.endswith('::'):
+            line = next(lines)
+            continue
+        block = []
+        line = next(lines)
+        while not line or line.startswith('    '):
+            block.append(line[4:])
+            line = next(lines)
+        yield '\n'.join(block)
+
+
+def c_programs():
+    """Synopses and examples: each block that includes a header of ours."""
+    for page in PAGES:
+        blocks = literal_blocks(page.read_text(encoding='utf-8'))
+        for number, block in enumerate(b for b in blocks if '#include <vfio/' in b):
+            yield pytest.param(block, id=f'{page.name}-{number}')
+
+
+def test_there_are_programs():
+    """The extraction finds what is there: a synopsis for each page, and some examples."""
+    programs = [p.values[0] for p in c_programs()]
+    assert len(programs) > 20
+    assert sum('main(' in p for p in programs) >= 8
+
+
+@pytest.mark.parametrize('program', c_programs())
+def test_program_compiles(program, tmp_path):
+    """It compiles without a warning, and a synopsis says what the header says."""
+    path = tmp_path / 'program.c'
+    path.write_text(program, encoding='utf-8')
+    result = subprocess.run(
+        [*COMPILER, '-std=gnu11', '-fsyntax-only', '-Wall', '-Wextra', '-Wno-unused-parameter',
+         '-Werror', f'-I{SOURCE / "include"}', str(path)],
+        capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
