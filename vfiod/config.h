@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* What vfiod is to serve: the configuration file, or one device from the command line. */
+#ifndef VFIOD_CONFIG_H
+#define VFIOD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "admit.h"
+
+#define CONFIG_MAX_NAME 64
+#define CONFIG_MAX_DEVICES 256
+#define CONFIG_MAX_TIMEOUT_MS 600000
+
+struct device_config {
+	STAILQ_ENTRY(device_config) entry;
+	unsigned int line;	/* of the section's heading */
+	char *name;		/* of the section */
+	char *device;		/* what vfio_open() is given */
+	char *socket;		/* absolute path; NULL: inherited */
+	int fd;			/* the inherited socket, or -1 */
+	struct access access;
+	char *owner, *group;	/* of the socket, for people: names where there are names */
+	char *mode;		/* as in the file, or NULL; access.mode is what counts */
+};
+
+struct config {
+	STAILQ_HEAD(, device_config) devices;
+	unsigned int ndevices;
+	char *user;		/* NULL: the default */
+	char *control;		/* NULL: the default */
+	char *timeout;		/* as in the file, or NULL; timeout_ms is what counts */
+	unsigned int timeout_ms;	/* how long a client may owe something; 0: the default */
+};
+
+void config_init(struct config *config);
+void config_finish(struct config *config);
+
+/* A deadline for clients, in milliseconds, from 1 to CONFIG_MAX_TIMEOUT_MS. */
+bool config_parse_timeout(const char *text, unsigned int *timeout_ms);
+
+/* Add the file's sections. Logs every error in it, and returns how many there are. */
+unsigned int config_load(struct config *config, const char *path);
+
+/*
+ * Add one device named after its device string, behind a socket at path, or an inherited one when
+ * path is NULL. NULL without memory.
+ */
+struct device_config *config_add_device(struct config *config, const char *device,
+					const char *path, int fd);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "describe.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <vfio/device.h>
+
+#include "message.h"
+
+/* More than a PCI device has; it may be served by a stranger, who may say any number. */
+#define MAX_REGIONS 64
+#define MAX_IRQS 32
+#define MAX_CONFIG 4096
+
+struct flag {
+	uint32_t bit;
+	const char *name;
+};
+
+static const struct flag device_flags[] = {
+	{ VFIO_DEVICE_FLAGS_RESET, "reset" },
+	{ VFIO_DEVICE_FLAGS_PCI, "pci" },
+	{ 0, NULL },
+};
+
+static const struct flag region_flags[] = {
+	{ VFIO_REGION_INFO_FLAG_READ, "read" },
+	{ VFIO_REGION_INFO_FLAG_WRITE, "write" },
+	{ VFIO_REGION_INFO_FLAG_MMAP, "mmap" },
+	{ 0, NULL },
+};
+
+static const struct flag irq_flags[] = {
+	{ VFIO_IRQ_INFO_EVENTFD, "eventfd" },
+	{ VFIO_IRQ_INFO_MASKABLE, "maskable" },
+	{ VFIO_IRQ_INFO_AUTOMASKED, "automasked" },
+	{ VFIO_IRQ_INFO_NORESIZE, "noresize" },
+	{ 0, NULL },
+};
+
+static const char *const region_names[] = {
+	"BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM", "config", "VGA",
+};
+
+static const char *const irq_names[] = { "INTx", "MSI", "MSI-X", "ERR", "REQ" };
+
+static struct json_object *flag_names(const struct flag *flags, uint32_t value)
+{
+	struct json_object *names = json_object_new_array();
+
+	for (; flags->name; flags++)
+		if (value & flags->bit)
+			json_object_array_add(names, json_object_new_string(flags->name));
+	return names;
+}
+
+/* The name of number index, or KINDn past the end of the table. */
+static struct json_object *name_of(const char *const *names, size_t count, const char *kind,
+				   uint32_t index)
+{
+	char name[24];
+
+	if (index < count)
+		return json_object_new_string(names[index]);
+	snprintf(name, sizeof(name), "%s%u", kind, index);
+	return json_object_new_string(name);
+}
+
+static struct json_object *describe_areas(const struct vfio_region *region)
+{
+	struct json_object *areas = json_object_new_array(), *area;
+
+	for (uint32_t i = 0; i < region->nareas && i < VFIO_MAX_AREAS; i++) {
+		area = message_new("offset", json_object_new_uint64(region->areas[i].offset));
+		json_object_object_add(area, "size", json_object_new_uint64(region->areas[i].size));
+		json_object_array_add(areas, area);
+	}
+	return areas;
+}
+
+static struct json_object *describe_region(struct vfio_dev *dev, uint32_t index)
+{
+	struct vfio_region region = { 0 };
+	struct json_object *json;
+
+	/* A region that cannot be looked at is shown as absent. */
+	if (vfio_region(dev, index, &region) < 0)
+		memset(&region, 0, sizeof(region));
+	json = message_new("index", json_object_new_int64(index));
+	json_object_object_add(json, "name",
+			       name_of(region_names, sizeof(region_names) / sizeof(region_names[0]),
+				       "region", index));
+	json_object_object_add(json, "size", json_object_new_uint64(region.size));
+	json_object_object_add(json, "flags", flag_names(region_flags, region.flags));
+	json_object_object_add(json, "areas", describe_areas(&region));
+	return json;
+}
+
+static struct json_object *describe_irq(struct vfio_dev *dev, uint32_t index)
+{
+	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = index };
+	struct json_object *json;
+
+	if (vfio_irq_info(dev, index, &irq) < 0)
+		irq.flags = irq.count = 0;
+	json = message_new("index", json_object_new_int64(index));
+	json_object_object_add(json, "name",
+			       name_of(irq_names, sizeof(irq_names) / sizeof(irq_names[0]), "irq",
+				       index));
+	json_object_object_add(json, "count", json_object_new_int64(irq.count));
+	json_object_object_add(json, "flags", flag_names(irq_flags, irq.flags));
+	return json;
+}
+
+static struct json_object *describe_config(struct vfio_dev *dev)
+{
+	struct vfio_region region = { 0 };
+	uint8_t bytes[MAX_CONFIG];
+	char digits[2 * MAX_CONFIG + 1];
+	size_t len;
+	ssize_t n;
+
+	if (vfio_region(dev, VFIO_PCI_CONFIG_REGION_INDEX, &region) < 0)
+		return json_object_new_string("");
+	len = region.size < MAX_CONFIG ? (size_t)region.size : MAX_CONFIG;
+	n = len ? vfio_pread(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, bytes, len) : 0;
+	for (ssize_t i = 0; i < n; i++)
+		sprintf(digits + 2 * i, "%02x", bytes[i]);
+	return json_object_new_string_len(digits, n > 0 ? (int)(2 * n) : 0);
+}
+
+static struct json_object *describe_fault(struct vfio_dev *dev)
+{
+	struct vfio_fault fault;
+	struct json_object *json;
+	char iova[20];
+
+	if (vfio_fault(dev, &fault) != 1)
+		return NULL;
+	snprintf(iova, sizeof(iova), "0x%llx", (unsigned long long)fault.iova);
+	json = message_new("iova", json_object_new_string(iova));
+	json_object_object_add(json, "size", json_object_new_uint64(fault.size));
+	json_object_object_add(json, "direction", json_object_new_string(
+		fault.prot & VFIO_DMA_WRITE ? "write" : "read"));
+	json_object_object_add(json, "errno", json_object_new_int(fault.err));
+	json_object_object_add(json, "count", json_object_new_uint64(fault.count));
+	return json;
+}
+
+struct json_object *describe(struct vfio_dev *dev)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct json_object *json, *regions, *irqs;
+
+	if (vfio_info(dev, &info) < 0)
+		return NULL;
+	regions = json_object_new_array();
+	for (uint32_t i = 0; i < info.num_regions && i < MAX_REGIONS; i++)
+		json_object_array_add(regions, describe_region(dev, i));
+	irqs = json_object_new_array();
+	for (uint32_t i = 0; i < info.num_irqs && i < MAX_IRQS; i++)
+		json_object_array_add(irqs, describe_irq(dev, i));
+	json = message_new("backend", json_object_new_string(vfio_backend_name(dev)));
+	json_object_object_add(json, "flags", flag_names(device_flags, info.flags));
+	json_object_object_add(json, "regions", regions);
+	json_object_object_add(json, "irqs", irqs);
+	json_object_object_add(json, "config", describe_config(dev));
+	json_object_object_add(json, "fault", describe_fault(dev));
+	return json;
+}
+
+/* ---- checking ----------------------------------------------------------------------------- */
+
+struct shape {
+	const char *key;
+	enum json_type type;
+	const struct shape *members;	/* of each object in a list */
+};
+
+static const struct shape area_shape[] = {
+	{ "offset", json_type_int, NULL },
+	{ "size", json_type_int, NULL },
+	{ NULL, json_type_null, NULL },
+};
+
+static const struct shape region_shape[] = {
+	{ "index", json_type_int, NULL },
+	{ "name", json_type_string, NULL },
+	{ "size", json_type_int, NULL },
+	{ "flags", json_type_array, NULL },
+	{ "areas", json_type_array, area_shape },
+	{ NULL, json_type_null, NULL },
+};
+
+static const struct shape irq_shape[] = {
+	{ "index", json_type_int, NULL },
+	{ "name", json_type_string, NULL },
+	{ "count", json_type_int, NULL },
+	{ "flags", json_type_array, NULL },
+	{ NULL, json_type_null, NULL },
+};
+
+static const struct shape fault_shape[] = {
+	{ "iova", json_type_string, NULL },
+	{ "size", json_type_int, NULL },
+	{ "direction", json_type_string, NULL },
+	{ "errno", json_type_int, NULL },
+	{ "count", json_type_int, NULL },
+	{ NULL, json_type_null, NULL },
+};
+
+static const struct shape description_shape[] = {
+	{ "backend", json_type_string, NULL },
+	{ "flags", json_type_array, NULL },
+	{ "regions", json_type_array, region_shape },
+	{ "irqs", json_type_array, irq_shape },
+	{ "config", json_type_string, NULL },
+	{ NULL, json_type_null, NULL },
+};
+
+static bool fits(struct json_object *json, const struct shape *shape);
+
+static bool list_fits(struct json_object *list, const struct shape *members)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *item = json_object_array_get_idx(list, i);
+
+		if (members ? !fits(item, members) : !json_object_is_type(item, json_type_string))
+			return false;
+	}
+	return true;
+}
+
+/* An object with these members, each of its type. A list without members is one of strings. */
+static bool fits(struct json_object *json, const struct shape *shape)
+{
+	struct json_object *value;
+
+	if (!json_object_is_type(json, json_type_object))
+		return false;
+	for (; shape->key; shape++) {
+		if (!json_object_object_get_ex(json, shape->key, &value) ||
+		    !json_object_is_type(value, shape->type))
+			return false;
+		if (shape->type == json_type_array && !list_fits(value, shape->members))
+			return false;
+	}
+	return true;
+}
+
+bool description_is_valid(struct json_object *description)
+{
+	struct json_object *fault;
+
+	return fits(description, description_shape) &&
+	       json_object_object_get_ex(description, "fault", &fault) &&
+	       (!fault || fits(fault, fault_shape));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The system calls that a device process may still make once it serves strangers. */
+#ifndef VFIOD_SANDBOX_H
+#define VFIOD_SANDBOX_H
+
+#include <stdbool.h>
+
+/* Sanitizers make system calls of their own: builds with one have no filter. */
+bool sandbox_is_built_in(void);
+
+/*
+ * Let this process make only the calls on the list; any other kills it with SIGSYS. 0 or a
+ * negative errno.
+ */
+int sandbox_enter(void);
+
+#endif
