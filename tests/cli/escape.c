@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device that has gone over to the enemy. A write of N to register 0 makes system call number N
+ * of a list, which vfiod's sandbox should stop; a write of N to register 8 says line N of another
+ * list to vfiod's supervisor; a write to register 16 never ends. A read tells that the process
+ * has survived.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vfio/device.h>
+
+#define CHANNEL 4		/* to the supervisor */
+
+static const char *const no_arguments[] = { NULL };
+
+static const char *const lies[] = {
+	"nonsense\n",
+	"\n",
+	"[]\n",
+	"{}\n",
+	"{\"event\": \"client\", \"pid\": -1, \"uid\": 0, \"gid\": 0}\n",
+	"{\"event\": \"client\", \"pid\": 1, \"uid\": 4294967296, \"gid\": 0}\n",
+	"{\"event\": \"client\", \"pid\": 1, \"uid\": \"root\", \"gid\": 0}\n",
+	"{\"event\": \"failed\", \"message\": {}}\n",
+	"{\"event\": \"unheard-of\"}\n",
+	"{\"id\": 1, \"description\": {}}\n",
+	"{\"event\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}\n",
+};
+
+#define NLIES (sizeof(lies) / sizeof(lies[0]))
+
+/* A line that does not end, or the end of the channel, come after the list. */
+static void lie(uint64_t number)
+{
+	static char endless[4096];
+	ssize_t n = 1;
+
+	memset(endless, 'x', sizeof(endless));
+	if (number < NLIES)
+		n = write(CHANNEL, lies[number], strlen(lies[number]));
+	else if (number == NLIES)
+		for (int i = 0; i < 100 && n > 0; i++)
+			n = write(CHANNEL, endless, sizeof(endless));
+	else
+		shutdown(CHANNEL, SHUT_RDWR);
+}
+
+static void escape(uint64_t number)
+{
+	switch (number) {
+	case 0:
+		open("/etc/passwd", O_RDONLY);
+		break;
+	case 1:
+		socket(AF_INET, SOCK_STREAM, 0);
+		break;
+	case 2:
+		if (fork() == 0)
+			_exit(0);
+		break;
+	case 3:
+		execv("/bin/true", (char *const *)no_arguments);
+		break;
+	case 4:
+		mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		break;
+	case 5:
+		kill(getpid(), 0);
+		break;
+	case 6:
+		fcntl(CHANNEL, F_SETOWN, 1);
+		break;
+	case 7:
+		abort();	/* is allowed, and has to be told from the others */
+	}
+}
+
+static uint64_t read_register(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			      unsigned int width)
+{
+	return 0x1234;
+}
+
+static void write_register(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			   unsigned int width, uint64_t value)
+{
+	if (offset == 8)
+		lie(value);
+	else if (offset == 16)
+		for (;;)
+			poll(NULL, 0, -1);
+	else
+		escape(value);
+}
+
+static const struct vfio_function_ops ops = {
+	.size = sizeof(ops),
+	.read = read_register,
+	.write = write_register,
+};
+
+static int create(struct vfio_function **fn, const char *options, struct vfio_error *err)
+{
+	const struct vfio_function_description description = {
+		.size = sizeof(description),
+		.name = "escape",
+		.vendor = 0x1234,
+		.device = 0x6573,
+		.class_code = 0xff0000,
+		.bars = { { .size = 4096 } },
+	};
+
+	return vfio_function_new(fn, &description, &ops, NULL, err);
+}
+
+const struct vfio_device_module vfio_device_module = {
+	.version = VFIO_DEVICE_MODULE_VERSION,
+	.summary = "tries to break out of vfiod's sandbox, and to deceive its supervisor",
+	.create = create,
+};
