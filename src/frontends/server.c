@@ -165,7 +165,10 @@ static void refuse(struct vfio_server *s, int fd, const struct vfio_peer *peer, 
 
 static void timer_ready(struct vfio_server *s, struct source *source, uint32_t events)
 {
-	fd_take(source->fd);
+	uint64_t unused;
+
+	if (read(source->fd, &unused, sizeof(unused)) < 0)
+		return;
 	client_timer(&s->client);
 	for (struct refused *f = s->refused; f < s->refused + MAX_REFUSED; f++) {
 		if (f->source.fd < 0)
