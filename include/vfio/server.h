@@ -89,7 +89,10 @@ int vfio_server_dispatch(struct vfio_server *server, int timeout_ms);
 /* Dispatch until vfio_server_stop(). */
 int vfio_server_run(struct vfio_server *server);
 
-/* Make vfio_server_run() return after the present message. May be called from any thread and from a signal handler. */
+/*
+ * Make vfio_server_run() return after the present message; the next one, if it is not running now. May be called from
+ * any thread and from a signal handler.
+ */
 void vfio_server_stop(struct vfio_server *server);
 
 /* The device that is served, to look at it from a callback. Do not close it. */

@@ -89,7 +89,7 @@ ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, size_t nf
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(FD_MAX_PASSED * sizeof(int))];
-	} control;
+	} control;		/* 1 KiB: cleared only as far as it is used */
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -97,6 +97,7 @@ ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, size_t nf
 	if (nfds) {
 		struct cmsghdr *c = &control.align;
 
+		memset(&control, 0, CMSG_SPACE(nfds * sizeof(int)));
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));

@@ -51,6 +51,7 @@ struct interrupts {
 	int intx;			/* eventfd or -1 */
 	int unmask;			/* eventfd that re-arms INTx, or -1 */
 	bool masked, asserted;
+	bool disabled;			/* the INTx disable bit, as it was last */
 	uint32_t allocated;		/* MSI, MSI-X: vectors that exist */
 	uint32_t msi_allowed;		/* log2 of the vectors of the last MSI enable */
 	int *vectors;			/* eventfds or -1, as many as the larger of MSI and MSI-X */

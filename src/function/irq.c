@@ -108,6 +108,9 @@ static void intx_unmask(struct vfio_function *fn)
 /* The INTx disable bit of the Command register masks and unmasks, too. */
 void function_intx_disable_changed(struct vfio_function *fn, bool disabled)
 {
+	if (fn->irq.disabled == disabled)
+		return;
+	fn->irq.disabled = disabled;
 	if (disabled)
 		fn->irq.masked = true;
 	else if (fn->irq.active == VFIO_PCI_INTX_IRQ_INDEX && fn->irq.masked)
@@ -429,6 +432,6 @@ void function_irqs_clear(struct vfio_function *fn)
 	fd_close(&fn->irq.unmask);
 	fd_close(&fn->irq.req);
 	fn->irq.active = NO_INDEX;
-	fn->irq.masked = false;
+	fn->irq.masked = fn->irq.disabled = false;
 	fn->irq.msi_allowed = 0;
 }

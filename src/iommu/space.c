@@ -27,15 +27,18 @@ static void range_free(struct range *r)
 	free(r);
 }
 
+/* Before any of them goes: whoever is told may still use the space. */
+static void tell_gone(struct space *s, size_t from, size_t to, space_gone_fn *gone, void *arg)
+{
+	for (size_t i = from; i < to && gone; i++)
+		gone(arg, s->ranges[i]->iova, s->ranges[i]->last - s->ranges[i]->iova + 1);
+}
+
 void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		struct range *r = s->ranges[i];
-
-		if (gone)
-			gone(arg, r->iova, r->last - r->iova + 1);
-		range_free(r);
-	}
+	tell_gone(s, 0, s->count, gone, arg);
+	for (size_t i = 0; i < s->count; i++)
+		range_free(s->ranges[i]);
 	s->count = 0;
 	s->last = 0;
 	memset(&s->fault, 0, sizeof(s->fault));
@@ -203,14 +206,12 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmappe
 		return error_set(err, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY, NULL,
 				 "unmap of [%#llx, %#llx]: nothing is mapped there",
 				 (unsigned long long)iova, (unsigned long long)last);
+	if (from == to)
+		return 0;
+	tell_gone(s, from, to, gone, arg);
 	for (size_t i = from; i < to; i++) {
-		struct range *r = s->ranges[i];
-		uint64_t len = r->last - r->iova + 1;
-
-		if (gone)
-			gone(arg, r->iova, len);
-		*unmapped += len;
-		range_free(r);
+		*unmapped += s->ranges[i]->last - s->ranges[i]->iova + 1;
+		range_free(s->ranges[i]);
 	}
 	memmove(s->ranges + from, s->ranges + to, (s->count - to) * sizeof(*s->ranges));
 	s->count -= to - from;
@@ -245,7 +246,7 @@ static int check_access(struct space *s, uint64_t iova, size_t len, uint32_t pro
 		const struct range *r = look_up(s, iova);
 		size_t n;
 
-		if (!r || !(r->prot & prot))
+		if (!r || !prot || (r->prot & prot) != prot)
 			return space_refuse(s, start, all, prot, EFAULT);
 		n = bytes_in(r, iova, len);
 		iova += n;

@@ -67,7 +67,7 @@ uint8_t *inbox_room(struct inbox *in, size_t *room)
 	size_t limit = in->base ? WIRE_INBOX : 2 * WIRE_MAX_MESSAGE;
 
 	drop_taken(in);
-	if (in->start > in->base && limit - in->end < WIRE_MAX_MESSAGE) {
+	if (in->start > in->base && in->end + WIRE_MAX_MESSAGE > limit) {
 		memmove(in->buf + in->base, in->buf + in->start, in->end - in->start);
 		in->end -= in->start - in->base;
 		in->start = in->base;
