@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Run a group of tests over each back end, unchanged: a model in this process, and the same model
+ * behind a socket that a thread serves.
+ */
+#ifndef TESTS_BOTH_H
+#define TESTS_BOTH_H
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <vfio/server.h>
+
+#include "model.h"
+
+struct both {
+	bool is_socket;
+	struct model model;
+	struct vfio_dev *dev;		/* what the test drives */
+	struct vfio_server *server;	/* socket only, as the thread that runs it */
+	pthread_t thread;
+	bool serving;
+};
+
+/* Setup and teardown of one test; *state is a struct both. */
+int both_setup(void **state);
+int both_teardown(void **state);
+
+#define BOTH(test) cmocka_unit_test_setup_teardown(test, both_setup, both_teardown)
+
+/* Run the tests over each back end; the number of failures. */
+int both_run(const struct CMUnitTest *tests, size_t count);
+
+/* Close the driver's handle, and (socket) stop the server and free the device. */
+void both_close(struct both *b);
+
+/* A server of the model's, without a client or a thread. options may be NULL. */
+int both_new_server(struct both *b, const struct vfio_server_options *options);
+
+/* Run the server in a thread; and stop that: connections stay, and nobody answers. */
+int both_start_serving(struct both *b);
+void both_stop_serving(struct both *b);
+
+/* Assert that the last call left a record with this errno and code, in words. */
+void assert_record(const struct vfio_error *e, int err, enum vfio_error_code code);
+
+/* Registers of the model's BAR 0. */
+uint32_t model_get(struct both *b, enum model_register reg);
+void model_put(struct both *b, enum model_register reg, uint64_t value);
+
+/* Let the device do DMA; its result. */
+int model_dma(struct both *b, enum model_command command, uint64_t iova, uint32_t length);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: who comes in, who does not, and what happens when one end goes. */
+#include "both.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SOON 5000	/* milliseconds: what is to happen has happened by then */
+
+struct fixture {
+	struct both b;
+	char dir[32], path[64], name[80];
+	bool refuse;
+	_Atomic int come, gone, refused, watched;
+};
+
+/* ---- the server's callbacks, in its thread ------------------------------------------------ */
+
+static void log_line(void *arg, enum vfio_log_level level, const char *line)
+{
+	struct fixture *f = arg;
+
+	if (level == VFIO_LOG_WARNING && strstr(line, "is refused"))
+		f->refused++;
+}
+
+static bool admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size)
+{
+	struct fixture *f = arg;
+
+	snprintf(reason, size, "not on a day like this");
+	return !f->refuse && peer->pid == getpid() && peer->uid == getuid() && peer->fd >= 0;
+}
+
+static void client(void *arg, const struct vfio_peer *peer)
+{
+	struct fixture *f = arg;
+
+	if (peer)
+		f->come++;
+	else
+		f->gone++;
+}
+
+static void watched(void *arg, int fd)
+{
+	struct fixture *f = arg;
+	eventfd_t count;
+
+	if (eventfd_read(fd, &count) == 0)
+		f->watched += count;
+}
+
+/* ---- a server that listens ---------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	strcpy(f->dir, "/tmp/vfio-unit-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->path, sizeof(f->path), "%s/socket", f->dir);
+	snprintf(f->name, sizeof(f->name), "unix:%s", f->path);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	both_close(&f->b);
+	unlink(f->path);
+	rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static void make(struct fixture *f, unsigned int timeout_ms)
+{
+	const struct vfio_server_options options = {
+		.size = sizeof(options), .arg = f, .log = log_line, .admit = admit,
+		.client = client, .timeout_ms = timeout_ms,
+	};
+
+	assert_int_equal(both_new_server(&f->b, &options), 0);
+	assert_int_equal(vfio_server_listen(f->b.server, f->path, NULL), 0);
+}
+
+static void start(struct fixture *f, unsigned int timeout_ms)
+{
+	make(f, timeout_ms);
+	assert_int_equal(both_start_serving(&f->b), 0);
+}
+
+/* Wait until a counter of the server's thread gets there. */
+static void wait_for(_Atomic int *counter, int value)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	for (int i = 0; *counter < value && i < SOON; i++)
+		nanosleep(&ms, NULL);
+	assert_int_equal(*counter, value);
+}
+
+static int connect_raw(struct fixture *f)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(addr.sun_path, f->path);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void open_it(struct fixture *f)
+{
+	struct vfio_error e;
+
+	if (vfio_open(&f->b.dev, f->name, &e) < 0)
+		fail_msg("%s", e.what);
+}
+
+static void close_it(struct fixture *f)
+{
+	vfio_close(f->b.dev);
+	f->b.dev = NULL;
+}
+
+/* ---- who comes in ------------------------------------------------------------------------- */
+
+static void one_client_after_another(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int resets;
+
+	start(f, 0);
+	for (int i = 1; i <= 3; i++) {
+		resets = f->b.model.resets;
+		open_it(f);
+		assert_int_equal(f->come, i);
+		vfio_write8(f->b.dev, 0, MODEL_BYTES, 0x55);
+		close_it(f);
+		wait_for(&f->gone, i);
+		assert_int_equal(f->b.model.resets, resets + 1);
+	}
+	open_it(f);
+	assert_int_equal(vfio_read8(f->b.dev, 0, MODEL_BYTES), 0);
+	assert_int_equal(f->refused, 0);
+}
+
+/* The old client's end is seen before the new one is refused for it. */
+static void a_client_comes_as_another_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	for (int i = 0; i < 50; i++) {
+		open_it(f);
+		close_it(f);
+	}
+	assert_int_equal(f->refused, 0);
+}
+
+static void a_second_client_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *second;
+	struct vfio_error e = { 0 };
+
+	start(f, 0);
+	open_it(f);
+	for (int i = 1; i <= 20; i++) {		/* more than can be told at one time */
+		assert_int_equal(vfio_open(&second, f->name, &e), -EBUSY);
+		assert_null(second);
+		assert_record(&e, EBUSY, VFIO_E_BUSY);
+		assert_true(e.remedy[0]);
+		assert_int_equal(f->refused, i);
+	}
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+	close_it(f);
+	assert_int_equal(vfio_open(&second, f->name, &e), 0);
+	vfio_close(second);
+}
+
+static void a_client_that_is_not_admitted(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *dev;
+	struct vfio_error e = { 0 };
+
+	f->refuse = true;
+	start(f, 0);
+	assert_int_equal(vfio_open(&dev, f->name, &e), -EACCES);
+	assert_null(dev);
+	assert_record(&e, EACCES, VFIO_E_PERMISSION);
+	assert_true(e.remedy[0]);
+	assert_int_equal(f->refused, 1);
+	assert_int_equal(f->come, 0);
+}
+
+/* A client must say hello in time; others are not kept out for longer. */
+static void a_client_that_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd p;
+
+	start(f, 50);
+	p = (struct pollfd){ .fd = connect_raw(f), .events = POLLIN };
+	assert_int_equal(poll(&p, 1, SOON), 1);
+	assert_true(p.revents & POLLHUP);
+	wait_for(&f->gone, 1);
+	open_it(f);
+	close(p.fd);
+}
+
+static void a_crowd_that_says_nothing(void **state)
+{
+	struct fixture *f = *state;
+	int fds[40];
+
+	start(f, 50);
+	open_it(f);
+	for (int i = 0; i < 40; i++)
+		fds[i] = connect_raw(f);
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+	for (int i = 0; i < 40; i++) {
+		struct pollfd p = { .fd = fds[i], .events = POLLIN };
+
+		assert_int_equal(poll(&p, 1, SOON), 1);
+		close(fds[i]);
+	}
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+}
+
+/* ---- one end goes ------------------------------------------------------------------------- */
+
+static void the_server_dies(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma dma;
+	uint8_t byte;
+	int irq;
+
+	start(f, 0);
+	open_it(f);
+	assert_int_equal(vfio_dma_alloc(f->b.dev, &dma, 4096, VFIO_DMA_RW), 0);
+	assert_int_equal(vfio_irq_enable(f->b.dev, VFIO_PCI_MSI_IRQ_INDEX, 1, &irq), 0);
+	both_stop_serving(&f->b);
+	vfio_server_free(f->b.server);
+	f->b.server = NULL;
+	assert_int_equal(f->b.model.freed, 1);
+	assert_int_equal(vfio_irq_wait(f->b.dev, irq, SOON), -ENODEV);
+	assert_record(vfio_last_error(f->b.dev), ENODEV, VFIO_E_GONE);
+	assert_true(vfio_last_error(f->b.dev)->remedy[0]);
+	assert_int_equal(vfio_pread(f->b.dev, 0, 0, &byte, 1), -ENODEV);
+	assert_int_equal(model_get(&f->b, MODEL_ID), UINT32_MAX);
+	assert_int_equal(vfio_set_bus_master(f->b.dev, true), -ENODEV);
+	assert_int_equal(vfio_reset(f->b.dev), -ENODEV);
+	assert_int_equal(vfio_dispatch(f->b.dev), -ENODEV);
+	assert_int_equal(vfio_poll_fd(f->b.dev), -ENODEV);
+	memset(dma.vaddr, 1, 4096);		/* the driver's memory is the driver's */
+	assert_true(vfio_dma_free(f->b.dev, &dma) <= 0);
+	assert_int_equal(dma.size, 0);
+}
+
+/* A server that is there and does not answer: a time-out, and then the connection is dead. */
+static void the_server_is_silent(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t byte;
+
+	start(f, 0);
+	open_it(f);
+	both_stop_serving(&f->b);
+	assert_int_equal(vfio_set_timeout(f->b.dev, 50), 0);
+	assert_int_equal(vfio_pread(f->b.dev, 0, 0, &byte, 1), -ETIMEDOUT);
+	assert_record(vfio_last_error(f->b.dev), ETIMEDOUT, VFIO_E_TIMEOUT);
+	assert_true(vfio_last_error(f->b.dev)->remedy[0]);
+	assert_int_equal(vfio_pread(f->b.dev, 0, 0, &byte, 1), -ENODEV);
+	assert_record(vfio_last_error(f->b.dev), ENODEV, VFIO_E_GONE);
+}
+
+/* The device waits for memory of a client that does not answer, and is told that it failed. */
+static void the_client_is_silent(void **state)
+{
+	static uint8_t memory[4096] __attribute__((aligned(4096)));
+	struct fixture *f = *state;
+	struct vfio_dma dma = {
+		.vaddr = memory, .iova = 0x40000, .size = 4096, .fd = -1, .prot = VFIO_DMA_RW,
+	};
+	const uint32_t go = MODEL_DMA_READ;
+
+	start(f, 50);
+	open_it(f);
+	assert_int_equal(vfio_dma_map(f->b.dev, &dma), 0);
+	assert_int_equal(vfio_set_bus_master(f->b.dev, true), 0);
+	model_put(&f->b, MODEL_IOVA, 0x40000);
+	model_put(&f->b, MODEL_LENGTH, 64);
+	assert_int_equal(vfio_set_timeout(f->b.dev, 1), 0);
+	/* In its millisecond this call may serve the request, or give up before that comes. */
+	vfio_pwrite(f->b.dev, 0, MODEL_COMMAND, &go, sizeof(go));
+	close_it(f);
+	wait_for(&f->gone, 1);
+	open_it(f);
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+}
+
+static void the_server_stops_while_it_has_a_client(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_peer peer;
+
+	start(f, 0);
+	open_it(f);
+	both_stop_serving(&f->b);
+	assert_true(vfio_server_client(f->b.server, &peer));
+	assert_int_equal(peer.pid, getpid());
+	assert_true(vfio_server_client(f->b.server, NULL));
+	assert_int_equal(both_start_serving(&f->b), 0);		/* and goes on */
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+static void a_loop_of_the_callers(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd p;
+
+	make(f, 0);
+	p = (struct pollfd){ .fd = vfio_server_fd(f->b.server), .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(vfio_server_dispatch(f->b.server, 0), 0);
+	assert_int_equal(vfio_server_dispatch(f->b.server, 10), 0);
+	assert_false(vfio_server_client(f->b.server, NULL));
+	close(connect_raw(f));
+	assert_int_equal(poll(&p, 1, SOON), 1);
+	while (poll(&p, 1, 0) == 1)
+		assert_int_equal(vfio_server_dispatch(f->b.server, 0), 0);
+	assert_int_equal(f->come, 1);
+	assert_int_equal(f->gone, 1);
+	assert_string_equal(vfio_backend_name(vfio_server_device(f->b.server)), "inprocess");
+}
+
+static void descriptors_of_the_callers(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	make(f, 0);
+	assert_int_equal(vfio_server_watch(f->b.server, fd, NULL, NULL), -ENOENT);
+	assert_int_equal(vfio_server_watch(f->b.server, fd, watched, f), 0);
+	assert_int_equal(vfio_server_watch(f->b.server, fd, watched, f), -EEXIST);
+	assert_int_equal(vfio_server_watch(f->b.server, -1, watched, f), -EBADF);
+	assert_int_equal(both_start_serving(&f->b), 0);
+	open_it(f);
+	assert_int_equal(eventfd_write(fd, 3), 0);
+	wait_for(&f->watched, 3);
+	close_it(f);
+	both_stop_serving(&f->b);
+	assert_int_equal(vfio_server_watch(f->b.server, fd, NULL, NULL), 0);
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(vfio_server_dispatch(f->b.server, 10), 0);
+	assert_int_equal(f->watched, 3);
+	assert_int_equal(vfio_server_watch(f->b.server, fd, watched, f), 0);	/* freed with it */
+	both_close(&f->b);
+	close(fd);
+}
+
+/* ---- listening ---------------------------------------------------------------------------- */
+
+static int listen_elsewhere(const char *path, struct vfio_error *e)
+{
+	struct both other = { 0 };
+	int r;
+
+	assert_int_equal(both_new_server(&other, NULL), 0);
+	memset(e, 0, sizeof(*e));
+	r = vfio_server_listen(other.server, path, e);
+	both_close(&other);
+	return r;
+}
+
+static void paths(void **state)
+{
+	struct fixture *f = *state;
+	char too_long[200];
+	struct vfio_error e;
+	struct stat st;
+
+	memset(too_long, 'a', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
+	make(f, 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(listen_elsewhere(f->path, &e), -EADDRINUSE);
+	assert_record(&e, EADDRINUSE, VFIO_E_IN_USE);
+	assert_true(e.remedy[0]);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(vfio_server_listen(f->b.server, f->path, &e), -EBUSY);
+	assert_int_equal(listen_elsewhere(too_long, &e), -ENAMETOOLONG);
+	assert_int_equal(listen_elsewhere("", &e), -ENAMETOOLONG);
+	assert_int_equal(listen_elsewhere("/no/such/place", &e), -ENOENT);
+	assert_int_equal(e.who, VFIO_BY_KERNEL);
+	both_close(&f->b);
+	assert_int_equal(stat(f->path, &st), -1);		/* gone with its server */
+}
+
+static void what_lies_at_the_path(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct vfio_error e;
+	struct stat st;
+
+	strcpy(addr.sun_path, f->path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	assert_int_equal(listen_elsewhere(f->path, &e), 0);	/* a dead server's: replaced */
+	close(open(f->path, O_CREAT | O_RDWR, 0600));
+	assert_int_equal(listen_elsewhere(f->path, &e), -EADDRINUSE);
+	assert_int_equal(stat(f->path, &st), 0);		/* no socket: left alone */
+}
+
+static void a_listener_of_the_callers(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), second = dup(fd);
+
+	strcpy(addr.sun_path, f->path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(both_new_server(&f->b, NULL), 0);
+	assert_int_equal(vfio_server_add_listener(f->b.server, fd), 0);
+	assert_int_equal(vfio_server_add_listener(f->b.server, second), -EBUSY);
+	assert_int_equal(fcntl(second, F_GETFD), -1);
+	assert_int_equal(both_start_serving(&f->b), 0);
+	open_it(f);
+	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(one_client_after_another),
+		TEST(a_client_comes_as_another_goes),
+		TEST(a_second_client_is_refused),
+		TEST(a_client_that_is_not_admitted),
+		TEST(a_client_that_says_nothing),
+		TEST(a_crowd_that_says_nothing),
+		TEST(the_server_dies),
+		TEST(the_server_is_silent),
+		TEST(the_client_is_silent),
+		TEST(the_server_stops_while_it_has_a_client),
+		TEST(a_loop_of_the_callers),
+		TEST(descriptors_of_the_callers),
+		TEST(paths),
+		TEST(what_lies_at_the_path),
+		TEST(a_listener_of_the_callers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
