@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a register access over a socket costs: the round trip of a 4-byte region read, against a bare echo
- * of as many bytes over the same kind of socket between two processes of the same kind, in turn, in one run.
+ * What a register access over a socket costs: the round trip of a 4-byte region read, against a
+ * bare echo of as many bytes over the same kind of socket between two processes of the same kind,
+ * in turn, in one run.
  */
 #include <stdint.h>
 #include <stdio.h>

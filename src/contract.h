@@ -2,11 +2,12 @@
 /*
  * The device contract: everything that may be asked of a VFIO device.
  *
- * The waist of the hourglass. A front end (driver API, vfio-user server) speaks only this; a back end
- * (socket, in process) implements only this. Any front end works over any back end.
+ * The waist of the hourglass. A front end (driver API, vfio-user server) speaks only this; a back
+ * end (socket, in process) implements only this. Any front end works over any back end.
  *
- * Results are 0 or positive, or a negative errno with the device's error record filled (error_set()).
- * A back end checks everything that it is asked: front ends forward what strangers say.
+ * Results are 0 or positive, or a negative errno with the device's error record filled
+ * (error_set()). A back end checks everything that it is asked: front ends forward what strangers
+ * say.
  */
 #ifndef LIBVFIO_CONTRACT_H
 #define LIBVFIO_CONTRACT_H
@@ -25,7 +26,10 @@ struct vfio_dev {
 	struct driver *driver;		/* the driver API's own state; NULL until it needs any */
 };
 
-/* VFIO_DEVICE_SET_IRQS. For DATA_EVENTFD fds has count entries, -1 for none; the back end copies them. */
+/*
+ * VFIO_DEVICE_SET_IRQS. For DATA_EVENTFD fds has count entries, -1 for none; the back end copies
+ * them.
+ */
 struct irq_request {
 	uint32_t flags;			/* one VFIO_IRQ_SET_DATA_*, one VFIO_IRQ_SET_ACTION_* */
 	uint32_t index, start, count;
@@ -44,8 +48,8 @@ struct backend {
 	int (*set_irqs)(struct vfio_dev *dev, const struct irq_request *request);
 	int (*dma_map)(struct vfio_dev *dev, const struct dma_map *map);
 	/*
-	 * Every map inside the range (iova 0, size DMA_ALL: all of them). *unmapped gets their bytes, on failure
-	 * too: what is counted is gone.
+	 * Every map inside the range (iova 0, size DMA_ALL: all of them). *unmapped gets their
+	 * bytes, on failure too: what is counted is gone.
 	 */
 	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 	int (*reset)(struct vfio_dev *dev);
@@ -54,8 +58,8 @@ struct backend {
 	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */
 	int (*fault)(struct vfio_dev *dev, struct vfio_fault *fault);
 	/*
-	 * Something to poll for events from the other end, or -ENOTSUP (without a record, since it is
-	 * asked at each wait); and what to do when it is readable.
+	 * Something to poll for events from the other end, or -ENOTSUP (without a record, since it
+	 * is asked at each wait); and what to do when it is readable.
 	 */
 	int (*poll_fd)(struct vfio_dev *dev);
 	int (*dispatch)(struct vfio_dev *dev);
@@ -65,8 +69,8 @@ struct backend {
 };
 
 /*
- * The rule for every access: how many of len bytes at offset lie in a region of size bytes (0 for len 0), or -EINVAL when
- * none does, as the kernel says; of configuration space all or -EFAULT.
+ * The rule for every access: how many of len bytes at offset lie in a region of size bytes (0 for
+ * len 0), or -EINVAL when none does, as the kernel says; of configuration space all or -EFAULT.
  */
 ssize_t contract_check_access(uint32_t region, uint64_t size, uint64_t offset, size_t len,
 			      const char *verb, struct vfio_error *err);

@@ -112,8 +112,9 @@ static bool is_stopped(pid_t pid)
 }
 
 /*
- * A client can pass descriptors of files that it serves itself, and keep whoever looks at them waiting
- * for ever. It is to lose its own connection by that, and the next client is to find a device.
+ * A client can pass descriptors of files that it serves itself, and keep whoever looks at them
+ * waiting for ever. It is to lose its own connection by that, and the next client is to find a
+ * device.
  */
 static void on_pulse(struct timer *timer)
 {

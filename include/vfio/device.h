@@ -33,7 +33,7 @@ struct vfio_function;
 #define VFIO_BAR_IO       4u	/* I/O ports */
 
 struct vfio_bar_description {
-	uint64_t size;			/* power of two, 16 or more (I/O: 4 or more); 0: no such BAR */
+	uint64_t size;			/* power of two, from 16 (I/O: from 4); 0: no such BAR */
 	uint32_t flags;			/* VFIO_BAR_… */
 	/*
 	 * Parts that are memory: shared with the driver, which maps them; the model finds them
@@ -72,8 +72,8 @@ struct vfio_function_ops {
 		      unsigned int width, uint64_t value);
 	/*
 	 * Return to the power-on state: registers at their reset values, DMA stopped, interrupt not
-	 * asserted. Called before the first use, for a device reset, and when a user has gone. NULL: the
-	 * device cannot be reset by its user.
+	 * asserted. Called before the first use, for a device reset, and when a user has gone.
+	 * NULL: the device cannot be reset by its user.
 	 */
 	void (*reset)(struct vfio_function *fn);
 	/*
@@ -90,8 +90,8 @@ struct vfio_function_ops {
 /*
  * Make a function from a description, which is copied, and callbacks, which must stay. state is the
  * model's own, see vfio_function_state(). -EINVAL with VFIO_E_DESCRIPTION when the description
- * contradicts itself; err may be NULL, and ops->free is not called on failure. ops->reset runs in here, so state must be
- * ready; a model without one keeps what a user leaves in it for the next.
+ * contradicts itself; err may be NULL, and ops->free is not called on failure. ops->reset runs in
+ * here, so state must be ready; a model without one keeps what a user leaves in it for the next.
  */
 int vfio_function_new(struct vfio_function **fn, const struct vfio_function_description *description,
 		      const struct vfio_function_ops *ops, void *state, struct vfio_error *err);
@@ -108,21 +108,23 @@ int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn, struct v
 /* The state pointer that vfio_function_new() was given. */
 void *vfio_function_state(struct vfio_function *fn);
 
-/* The memory of a BAR with areas, as it lies in the BAR (areas only; the rest faults). NULL: none. */
+/*
+ * The memory of a BAR with areas, as it lies in the BAR (areas only; the rest faults). NULL: none.
+ */
 void *vfio_function_memory(struct vfio_function *fn, unsigned int bar);
 
 /* ---- interrupts -------------------------------------------------------------------------- */
 
 /*
  * Send message-signalled interrupt vector, MSI or MSI-X, whichever the driver has enabled; nothing
- * happens when it enabled neither, or when the vector has no eventfd, or bus mastering is off (PCI 3.0,
- * 6.2.2: messages are memory writes).
+ * happens when it enabled neither, or when the vector has no eventfd, or bus mastering is off (PCI
+ * 3.0, 6.2.2: messages are memory writes).
  */
 void vfio_function_msi(struct vfio_function *fn, unsigned int vector);
 
 /*
- * The level of the INTx pin. Always keep it up to date: the library delivers it when the driver uses INTx, and
- * shows it in the Status register.
+ * The level of the INTx pin. Always keep it up to date: the library delivers it when the driver
+ * uses INTx, and shows it in the Status register.
  */
 void vfio_function_intx(struct vfio_function *fn, bool asserted);
 
@@ -130,9 +132,10 @@ void vfio_function_intx(struct vfio_function *fn, bool asserted);
 
 /*
  * Copy from or to the driver's memory at I/O address iova. All or nothing as to permission:
- * when a part of the range is not mapped, or not in this direction (-EFAULT), or bus mastering is off
- * (-EPERM), nothing is copied and a fault is recorded. -EIO when the memory itself fails (a file was
- * truncated, the driver does not answer): then a part may have been copied, and a fault is recorded too.
+ * when a part of the range is not mapped, or not in this direction (-EFAULT), or bus mastering is
+ * off (-EPERM), nothing is copied and a fault is recorded. -EIO when the memory itself fails (a
+ * file was truncated, the driver does not answer): then a part may have been copied, and a fault is
+ * recorded too.
  */
 int vfio_function_dma_read(struct vfio_function *fn, uint64_t iova, void *buf, size_t len);
 int vfio_function_dma_write(struct vfio_function *fn, uint64_t iova, const void *buf, size_t len);
@@ -144,10 +147,10 @@ struct vfio_span {
 };
 
 /*
- * The driver's memory in place: store up to max spans that together are [iova, iova + len) and return
- * their number. prot is what the device will do with it (VFIO_DMA_READ, VFIO_DMA_WRITE). Spans
- * are valid until ops->dma_gone() names them. -EFAULT and -EPERM as above; -ENOTSUP when some of it
- * cannot be reached in place: use the copying calls; -ENOSPC when max is too small.
+ * The driver's memory in place: store up to max spans that together are [iova, iova + len) and
+ * return their number. prot is what the device will do with it (VFIO_DMA_READ, VFIO_DMA_WRITE).
+ * Spans are valid until ops->dma_gone() names them. -EFAULT and -EPERM as above; -ENOTSUP when some
+ * of it cannot be reached in place: use the copying calls; -ENOSPC when max is too small.
  */
 int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len, uint32_t prot,
 			    struct vfio_span *spans, unsigned int max);

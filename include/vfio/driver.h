@@ -40,7 +40,8 @@ struct vfio_dev;
 /*
  * Open the device that name (NULL: the environment variable VFIO_DEVICE) names and store a
  * handle in *dev. On failure *dev is NULL and *err, unless err is NULL, says why. The device is
- * in its power-on state: memory and I/O decoding on, bus mastering off, no interrupt enabled, no memory mapped.
+ * in its power-on state: memory and I/O decoding on, bus mastering off, no interrupt enabled, no
+ * memory mapped.
  */
 int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
@@ -87,9 +88,9 @@ struct vfio_area {
 
 struct vfio_region {
 	uint32_t index;			/* VFIO_PCI_BAR0_REGION_INDEX, … */
-	uint32_t flags;			/* VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP; 0: the device has no such region */
+	uint32_t flags;			/* VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
 	uint64_t size;			/* bytes; 0: the device has no such region */
-	int fd;				/* what the areas are mapped from, or -1; belongs to the handle */
+	int fd;				/* what the areas are mapped from, or -1; the handle's */
 	uint64_t fd_offset;		/* an area lies at fd_offset + area.offset */
 	uint32_t nareas;
 	struct vfio_area areas[VFIO_MAX_AREAS];
@@ -98,7 +99,7 @@ struct vfio_region {
 /* Describe region index. A region that the device lacks succeeds, with size 0. */
 int vfio_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region);
 
-/* Flags (VFIO_IRQ_INFO_…) and number of vectors of an interrupt index (VFIO_PCI_INTX_IRQ_INDEX, …). */
+/* Flags (VFIO_IRQ_INFO_…) and number of vectors of an index (VFIO_PCI_INTX_IRQ_INDEX, …). */
 int vfio_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info);
 
 /* Offset of the first capability with this ID in configuration space, or -ENOENT. */
@@ -119,9 +120,9 @@ ssize_t vfio_pwrite(struct vfio_dev *dev, uint32_t region, uint64_t offset, cons
 
 /*
  * Registers in host byte order, PCI's little-endian hidden. Where the range was mapped with
- * vfio_map() this is a load or store; elsewhere it is a call to the device. As on PCI, a read that fails
- * gives all ones and a write that fails is lost. Where that must be told from a register that is all ones, use
- * vfio_pread() and vfio_pwrite(), which return the error.
+ * vfio_map() this is a load or store; elsewhere it is a call to the device. As on PCI, a read that
+ * fails gives all ones and a write that fails is lost. Where that must be told from a register that
+ * is all ones, use vfio_pread() and vfio_pwrite(), which return the error.
  */
 uint8_t vfio_read8(struct vfio_dev *dev, uint32_t region, uint64_t offset);
 uint16_t vfio_read16(struct vfio_dev *dev, uint32_t region, uint64_t offset);
@@ -210,10 +211,10 @@ int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t size, uint
 int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
 
 /*
- * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored), all page
- * aligned. With fd >= 0 the memory is shared with a device in another process; with fd = -1 a server
- * gets its bytes by message. The memory must stay until vfio_dma_unmap(). -EEXIST: overlaps a
- * map; -EINVAL: unaligned, empty, wraps round, no direction.
+ * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored),
+ * all page aligned. With fd >= 0 the memory is shared with a device in another process; with fd =
+ * -1 a server gets its bytes by message. The memory must stay until vfio_dma_unmap(). -EEXIST:
+ * overlaps a map; -EINVAL: unaligned, empty, wraps round, no direction.
  */
 int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
 
@@ -233,8 +234,8 @@ struct vfio_fault {
 };
 
 /*
- * The last access to memory that was refused to the device: 1 and *fault, 0 when there was none since it was
- * opened, -ENOTSUP where it cannot be known (over a socket; lsvfio shows it there).
+ * The last access to memory that was refused to the device: 1 and *fault, 0 when there was none
+ * since it was opened, -ENOTSUP where it cannot be known (over a socket; lsvfio shows it there).
  */
 int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault);
 

@@ -38,7 +38,7 @@ struct vfio_pci_field {
 	uint8_t lsb, bits;	/* where the field lies in the register */
 	enum vfio_pci_access access;
 	enum vfio_pci_view view;
-	uint16_t if_mask, if_value;	/* holds only if (the 16-bit word at +2 & if_mask) == if_value */
+	uint16_t if_mask, if_value;	/* holds only if (16-bit word at +2 & if_mask) == if_value */
 	const char *reg_name;	/* e.g. "Command" */
 	const char *name;	/* e.g. "BusMaster"; "" when the field is the whole register */
 };
@@ -61,9 +61,9 @@ struct vfio_pci_capability {
 
 /*
  * Walk the list of standard capabilities in len bytes of configuration space, which may be
- * anything. Stores up to VFIO_PCI_MAX_CAPABILITIES and returns how many were found. A list that loops, or
- * leaves 0x40 to 0xff, ends there, and *problem (if not NULL) points to what is wrong, in words;
- * otherwise *problem is NULL.
+ * anything. Stores up to VFIO_PCI_MAX_CAPABILITIES and returns how many were found. A list that
+ * loops, or leaves 0x40 to 0xff, ends there, and *problem (if not NULL) points to what is wrong, in
+ * words; otherwise *problem is NULL.
  */
 unsigned vfio_pci_walk(const uint8_t *config, size_t len,
 		       struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES],
@@ -71,7 +71,7 @@ unsigned vfio_pci_walk(const uint8_t *config, size_t len,
 
 /* One decoded field; passed to the callback of vfio_pci_decode(). */
 struct vfio_pci_value {
-	const char *structure;		/* "Header", "MSI", …, or "Capability" when the ID is unknown */
+	const char *structure;		/* "Header", "MSI", …; "Capability": unknown */
 	uint8_t id;			/* capability ID, 0 for the header */
 	uint16_t offset;		/* of the register, from the start of configuration space */
 	const struct vfio_pci_field *field;	/* NULL for an unknown capability: just its ID */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the back ends offer to the registry (src/open.c). Each returns 0 and *dev, or a negative errno. */
+/*
+ * What the back ends offer to the registry (src/open.c). Each returns 0 and *dev, or a negative
+ * errno.
+ */
 #ifndef LIBVFIO_BACKENDS_H
 #define LIBVFIO_BACKENDS_H
 
@@ -12,8 +15,8 @@ int inprocess_open(struct vfio_dev **dev, struct vfio_function *fn, struct vfio_
 int module_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
 /*
- * socket.c: a vfio-user server at a path, or behind a connected socket, which the device owns from then
- * on; on failure it is still the caller's.
+ * socket.c: a vfio-user server at a path, or behind a connected socket, which the device owns from
+ * then on; on failure it is still the caller's.
  */
 int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error *err);
 int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err);

@@ -114,7 +114,10 @@ static int receive(struct link *l, int flags, const char *what)
 	return 0;
 }
 
-/* Send len bytes of l->out, with descriptors on the first. The server owes us nothing then, so it reads. */
+/*
+ * Send len bytes of l->out, with descriptors on the first. The server owes us nothing then, so it
+ * reads.
+ */
 static int send_out(struct link *l, size_t len, const int *fds, size_t nfds, int64_t deadline,
 		    const char *what)
 {

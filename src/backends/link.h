@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's end of a vfio-user connection: one command at a time and its reply, within a deadline,
- * while the server's requests for our memory are served.
+ * The client's end of a vfio-user connection: one command at a time and its reply, within a
+ * deadline, while the server's requests for our memory are served.
  */
 #ifndef LIBVFIO_BACKENDS_LINK_H
 #define LIBVFIO_BACKENDS_LINK_H
@@ -42,8 +42,8 @@ int link_init(struct link *l, int fd, struct space *space, struct vfio_error *er
 void link_finish(struct link *l);
 
 /*
- * Send and wait for the reply. 0, or a negative errno: the server's own (VFIO_E_REMOTE and its kin), -ETIMEDOUT, -ENODEV once the
- * link is broken, -EPROTO when the server broke the protocol.
+ * Send and wait for the reply. 0, or a negative errno: the server's own (VFIO_E_REMOTE and its
+ * kin), -ETIMEDOUT, -ENODEV once the link is broken, -EPROTO when the server broke the protocol.
  */
 int link_call(struct link *l, struct exchange *x);
 

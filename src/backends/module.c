@@ -48,7 +48,9 @@ static int find_module(const char *name, char path[PATH_MAX], struct vfio_error 
 
 static int load(const char *path, const struct vfio_device_module **module, struct vfio_error *err)
 {
-	/* NODELETE: the device's callbacks must outlive any handle that somebody forgot to close. */
+	/*
+	 * NODELETE: the device's callbacks must outlive any handle that somebody forgot to close.
+	 */
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
 	if (!handle)

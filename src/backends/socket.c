@@ -22,7 +22,10 @@
 struct sock {
 	struct vfio_dev dev;
 	struct link link;
-	/* The driver's maps: what the server may ask for by message, and the checks of a map before it is sent. */
+	/*
+	 * The driver's maps: what the server may ask for by message, and the checks of a map before
+	 * it is sent.
+	 */
 	struct space space;
 	struct vfio_device_info info;
 	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
@@ -321,8 +324,9 @@ static uint32_t run_length(const struct sock *s, const struct irq_request *reque
 }
 
 /*
- * An array with holes, or with more descriptors than the server takes at once, becomes several messages. MSI cannot
- * grow once it is enabled, so that the first of them asks for all vectors, none with an eventfd.
+ * An array with holes, or with more descriptors than the server takes at once, becomes several
+ * messages. MSI cannot grow once it is enabled, so that the first of them asks for all vectors,
+ * none with an eventfd.
  */
 static int set_eventfds(struct sock *s, const struct irq_request *request)
 {
@@ -408,7 +412,10 @@ static int sock_dma_map(struct vfio_dev *dev, const struct dma_map *map)
 	return r;
 }
 
-/* The server unmaps one map at a time (vfio-user: "must match exactly one"), we as the contract says. */
+/*
+ * The server unmaps one map at a time (vfio-user: "must match exactly one"), we as the contract
+ * says.
+ */
 struct unmap {
 	struct sock *sock;
 	int r;

@@ -44,9 +44,10 @@ int clock_left(int64_t deadline);
 ssize_t fd_send(int sock, const void *buf, size_t len, const int *fds, size_t nfds);
 
 /*
- * Receive up to len bytes. Descriptors that came with them are stored in fds (room for FD_MAX_PASSED) and
- * counted in *nfds. flags as for recvmsg(). Returns the bytes, 0 at the end of the stream, -EAGAIN, or a negative
- * errno; -EMSGSIZE when descriptors were lost, and then none are kept.
+ * Receive up to len bytes. Descriptors that came with them are stored in fds (room for
+ * FD_MAX_PASSED) and counted in *nfds. flags as for recvmsg(). Returns the bytes, 0 at the end of
+ * the stream, -EAGAIN, or a negative errno; -EMSGSIZE when descriptors were lost, and then none are
+ * kept.
  */
 ssize_t fd_receive(int sock, void *buf, size_t len, int *fds, size_t *nfds, int flags);
 

@@ -84,7 +84,10 @@ void client_reap(struct client *c)
 
 /* ---- deadlines ---------------------------------------------------------------------------- */
 
-/* A deadline runs while the client owes something: its greeting, the rest of a message, room for a reply. */
+/*
+ * A deadline runs while the client owes something: its greeting, the rest of a message, room for a
+ * reply.
+ */
 static void set_deadline(struct client *c)
 {
 	bool owes = !c->greeted || c->blocked || inbox_is_partial(&c->in);
@@ -135,7 +138,10 @@ static void send_reply(struct client *c)
 		c->deadline = 0;
 }
 
-/* Watch for room instead of requests, or the other way round: no new request before the reply is gone. */
+/*
+ * Watch for room instead of requests, or the other way round: no new request before the reply is
+ * gone.
+ */
 static void watch(struct client *c, bool was_blocked)
 {
 	struct epoll_event e = {
@@ -264,8 +270,9 @@ static int postpone(struct client *c, const struct wire_message *m)
 }
 
 /*
- * Does the reply repeat what was asked? A READ's has iova and count before its data. A WRITE's should have them, too, but
- * there are clients whose count has 32 bits, with or without padding behind it, or that send the header alone.
+ * Does the reply repeat what was asked? A READ's has iova and count before its data. A WRITE's
+ * should have them, too, but there are clients whose count has 32 bits, with or without padding
+ * behind it, or that send the header alone.
  */
 static bool repeats(const struct wire_message *m, const struct wire_dma *q, bool read)
 {
@@ -296,7 +303,9 @@ static int check_answer(struct client *c, const struct wire_message *m, const st
 	return -EIO;
 }
 
-/* What has arrived while the client owes an answer: 1 when that is there, 0 when not yet, or -EIO. */
+/*
+ * What has arrived while the client owes an answer: 1 when that is there, 0 when not yet, or -EIO.
+ */
 static int take_answer(struct client *c, const struct wire_header *asked, const struct wire_dma *q,
 		       void *data)
 {
@@ -342,7 +351,10 @@ static bool send_request(struct client *c, size_t *sent, size_t len)
 	return *sent == len;
 }
 
-/* Wait for something to read or, when there is something to send, for room; the loop's other work goes on. */
+/*
+ * Wait for something to read or, when there is something to send, for room; the loop's other work
+ * goes on.
+ */
 static void wait_for_client(struct client *c, bool to_send, int64_t deadline)
 {
 	struct pollfd p[2] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The commands of vfio-user, each turned into a call on the contract. A handler gets a payload that
- * is long enough for its fixed part, and writes its reply behind the header in the client's buffer. It returns
- * the length of that, or a negative errno.
+ * is long enough for its fixed part, and writes its reply behind the header in the client's buffer.
+ * It returns the length of that, or a negative errno.
  */
 #include <errno.h>
 #include <string.h>

@@ -250,7 +250,9 @@ EXPORT int vfio_server_add_listener(struct vfio_server *s, int fd)
 
 /* ---- a socket of our own ------------------------------------------------------------------ */
 
-/* Remove a socket that nobody listens on; -EADDRINUSE when somebody does, or when it is no socket. */
+/*
+ * Remove a socket that nobody listens on; -EADDRINUSE when somebody does, or when it is no socket.
+ */
 static int remove_stale(const struct sockaddr_un *addr)
 {
 	struct stat st;

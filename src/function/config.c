@@ -97,7 +97,9 @@ static void command_written(struct vfio_function *fn, unsigned int reg)
 	function_intx_disable_changed(fn, function_command(fn) & PCI_COMMAND_INTX_DISABLE);
 }
 
-/* A BAR keeps the address bits that its size leaves, and shows its type: sizing works at any time. */
+/*
+ * A BAR keeps the address bits that its size leaves, and shows its type: sizing works at any time.
+ */
 static void bar_written(struct vfio_function *fn, unsigned int reg)
 {
 	unsigned int i = (reg - PCI_BASE_ADDRESS_0) / 4;

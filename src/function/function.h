@@ -32,8 +32,8 @@ struct layout {
 };
 
 /*
- * Configuration space: what the device itself would answer (raw) and what the virtual function answers
- * instead (shadow); for each bit, who answers (virt), and what a write does (write, w1c).
+ * Configuration space: what the device itself would answer (raw) and what the virtual function
+ * answers instead (shadow); for each bit, who answers (virt), and what a write does (write, w1c).
  */
 struct config {
 	uint8_t raw[CONFIG_SIZE], shadow[CONFIG_SIZE];

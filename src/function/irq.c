@@ -2,8 +2,8 @@
 /*
  * Interrupts: VFIO_DEVICE_SET_IRQS and what the model raises.
  *
- * At most one of INTx, MSI and MSI-X is active; REQ stands beside them. The order of the checks is the
- * kernel's, so that the same mistake gets the same errno.
+ * At most one of INTx, MSI and MSI-X is active; REQ stands beside them. The order of the checks is
+ * the kernel's, so that the same mistake gets the same errno.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -152,7 +152,10 @@ static int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 	return 0;
 }
 
-/* Each signal of the eventfd re-arms INTx once; one that came before it was handed over counts, too. */
+/*
+ * Each signal of the eventfd re-arms INTx once; one that came before it was handed over counts,
+ * too.
+ */
 static int intx_unmask_by_eventfd(struct vfio_function *fn, const struct irq_request *q)
 {
 	int r;

@@ -3,8 +3,9 @@
  * The memory behind a map, of any kind, and none that can hurt.
  *
  * A memory file is mapped only when it is sealed against shrinking: another file could be truncated
- * under the map, and touching it would then kill this process. Such a file is reached by pread() and pwrite(),
- * which return an error instead. Each file is kept once, however many maps come from it.
+ * under the map, and touching it would then kill this process. Such a file is reached by pread()
+ * and pwrite(), which return an error instead. Each file is kept once, however many maps come from
+ * it.
  */
 #ifndef LIBVFIO_IOMMU_MEMORY_H
 #define LIBVFIO_IOMMU_MEMORY_H

@@ -2,8 +2,8 @@
 /*
  * A software IOMMU: an address space with maps, and the accesses of a device through it.
  *
- * Maps are kept in order of address, so that a look-up is a binary search; the map that was hit last
- * is tried first. One thread at a time.
+ * Maps are kept in order of address, so that a look-up is a binary search; the map that was hit
+ * last is tried first. One thread at a time.
  */
 #ifndef LIBVFIO_IOMMU_SPACE_H
 #define LIBVFIO_IOMMU_SPACE_H
@@ -40,12 +40,15 @@ void space_clear(struct space *s, space_gone_fn *gone, void *arg);
 void space_finish(struct space *s);
 
 /*
- * -EINVAL (alignment, size, wrap, direction, memory), -EEXIST (overlap), -ENOSPC (SPACE_MAX_MAPS), -EACCES (the
- * descriptor does not allow the direction), -ENOMEM. A map that is there already, the same in all, is success.
+ * -EINVAL (alignment, size, wrap, direction, memory), -EEXIST (overlap), -ENOSPC (SPACE_MAX_MAPS),
+ * -EACCES (the descriptor does not allow the direction), -ENOMEM. A map that is there already, the
+ * same in all, is success.
  */
 int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err);
 
-/* Every map inside [iova, iova + size). -EINVAL when one would be cut, -ENOENT when there is none. */
+/*
+ * Every map inside [iova, iova + size). -EINVAL when one would be cut, -ENOENT when there is none.
+ */
 int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmapped,
 		space_gone_fn *gone, void *arg, struct vfio_error *err);
 

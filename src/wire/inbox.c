@@ -63,7 +63,9 @@ void inbox_unpin(struct inbox *in)
 
 uint8_t *inbox_room(struct inbox *in, size_t *room)
 {
-	/* What is not pinned ends in the lower two thirds, so that a message fits behind what is. */
+	/*
+	 * What is not pinned ends in the lower two thirds, so that a message fits behind what is.
+	 */
 	size_t limit = in->base ? WIRE_INBOX : 2 * WIRE_MAX_MESSAGE;
 
 	drop_taken(in);

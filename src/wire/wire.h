@@ -2,8 +2,8 @@
 /*
  * vfio-user messages: their layout, and what makes one well formed. No sockets, no policy.
  *
- * The protocol is for one host, so integers are in host byte order. Structures are copied in and out of
- * buffers, never cast. The client and the server share this and nothing else.
+ * The protocol is for one host, so integers are in host byte order. Structures are copied in and
+ * out of buffers, never cast. The client and the server share this and nothing else.
  */
 #ifndef LIBVFIO_WIRE_H
 #define LIBVFIO_WIRE_H
@@ -170,9 +170,9 @@ struct wire_message {
 };
 
 /*
- * The bytes of a stream that have arrived, and the descriptors that came with them. Descriptors belong to
- * the message that was being sent with them: the last one that has bytes in what one receive gave,
- * and, if that takes none, the last before it that does.
+ * The bytes of a stream that have arrived, and the descriptors that came with them. Descriptors
+ * belong to the message that was being sent with them: the last one that has bytes in what one
+ * receive gave, and, if that takes none, the last before it that does.
  */
 struct inbox {
 	uint8_t *buf;			/* WIRE_INBOX bytes */
@@ -207,8 +207,9 @@ int inbox_next(struct inbox *in, struct wire_message *m, const char **why);
 /* The caller keeps the descriptors of the message that it was given. */
 void inbox_take_fds(struct inbox *in);
 /*
- * Keep the payload of the message that inbox_next() gave last where it is (its descriptors are closed) while later
- * messages are received and taken; and end that, when all that were given have been dealt with.
+ * Keep the payload of the message that inbox_next() gave last where it is (its descriptors are
+ * closed) while later messages are received and taken; and end that, when all that were given have
+ * been dealt with.
  */
 void inbox_pin(struct inbox *in);
 void inbox_unpin(struct inbox *in);

@@ -77,7 +77,7 @@ def test_a_counter_that_is_filled_at_the_wrong_moment(probe):
     """Between a look and a write the counter may fill: the server must not wait in that write."""
     client = probe.connect()
     client.sock.settimeout(3)
-    for _ in range(20):
+    for _ in range(80):
         signal = Signal(0, os.EFD_CLOEXEC)
         client.irqs(ASSIGN, MSIX, 0, 64, [signal] * 64)
         fill_while_it_fires(client, signal)
