@@ -243,7 +243,7 @@ static const struct refusal {
 	  "MSI and MSI-X can be active at a time" },
 	{ WIRE_DMA_MAP, EEXIST, VFIO_E_OVERLAP, "unmap the old range first, or choose another IOVA" },
 	{ WIRE_DMA_MAP, ENOSPC, VFIO_E_DMA_LIMIT, "map fewer, larger ranges" },
-	{ WIRE_DMA_MAP, 0, VFIO_E_DMA_MEMORY, "pass a memfd, or a regular file that is long enough" },
+	{ WIRE_DMA_MAP, 0, VFIO_E_DMA_MEMORY, "pass a memfd, or a file on tmpfs, that is long enough" },
 	{ WIRE_DMA_UNMAP, ENOENT, VFIO_E_NOT_MAPPED, NULL },
 	{ WIRE_RESET, EINVAL, VFIO_E_UNSUPPORTED, "the device has no way to be reset by its user" },
 	{ 0, 0, VFIO_E_REMOTE, "the server's log may say more" },

@@ -29,7 +29,7 @@ struct memory_file {
 static int not_memory(struct vfio_error *err, int fd, const char *why)
 {
 	return error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_LIBRARY,
-			 "pass a memfd, or a regular file that is at least offset + size long",
+			 "pass a memfd, or a file on tmpfs or hugetlbfs, of at least offset + size",
 			 "descriptor %d cannot be DMA memory: %s", fd, why);
 }
 
@@ -56,7 +56,7 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 		return no_access(err, map->fd, "it is open for writing only");
 	if (write && (flags & O_APPEND))
 		return no_access(err, map->fd, "it is open for appending");
-	if (write && seals > 0 && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+	if (write && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return no_access(err, map->fd, "it is sealed against writing");
 	return 0;
 }
@@ -129,6 +129,15 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	int r, seals = fcntl(map->fd, F_GET_SEALS);
 	struct stat st;
 
+	/*
+	 * Only memory has seals (memfd, tmpfs, hugetlbfs). A file of another kind may be served by
+	 * its owner, who could keep us waiting for ever in whatever comes next; this asks no file
+	 * system.
+	 */
+	if (seals < 0 && errno == EBADF)
+		return error_system(err, EBADF, "looking at descriptor %d", map->fd);
+	if (seals < 0)
+		return not_memory(err, map->fd, "it is no memory file");
 	if (fstat(map->fd, &st) < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
 	if (!S_ISREG(st.st_mode))
@@ -143,7 +152,7 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	m->fd_offset = map->fd_offset;
 	r = get_file(m, files, map, &(struct memory_file){
 		.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .fd = -1, .refs = 1,
-		.sealed = seals > 0 && (seals & F_SEAL_SHRINK),
+		.sealed = seals & F_SEAL_SHRINK,
 		.writable = map->prot & VFIO_DMA_WRITE,
 	}, err);
 	if (r == 0 && m->file->base)
