@@ -48,8 +48,6 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 
 	if (flags < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
-	if (flags & O_PATH)
-		return not_memory(err, map->fd, "it was opened with O_PATH");
 	if (write && (flags & O_ACCMODE) == O_RDONLY)
 		return no_access(err, map->fd, "it is open for reading only");
 	if ((flags & O_ACCMODE) == O_WRONLY)
@@ -134,7 +132,7 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	 * its owner, who could keep us waiting for ever in whatever comes next; this asks no file
 	 * system.
 	 */
-	if (seals < 0 && errno == EBADF)
+	if (seals < 0 && fcntl(map->fd, F_GETFD) < 0)
 		return error_system(err, EBADF, "looking at descriptor %d", map->fd);
 	if (seals < 0)
 		return not_memory(err, map->fd, "it is no memory file");
