@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device behind a vfio-user socket.
+ *
+ *   link.c         one command at a time and its reply; the server's requests for our memory
+ *   socket.c       the contract, each call as a command
+ *   socket_open.c  connecting, greeting, and what can go wrong then
+ */
+#ifndef LIBVFIO_BACKENDS_SOCKET_H
+#define LIBVFIO_BACKENDS_SOCKET_H
+
+#include "backends/backends.h"
+#include "backends/link.h"
+
+#define MAX_REGIONS 64
+#define MAX_INDEXES 16
+#define MAX_VECTORS 2048
+
+struct sock {
+	struct vfio_dev dev;
+	struct link link;
+	/*
+	 * The driver's maps: what the server may ask for by message, and the checks of a map before
+	 * it is sent.
+	 */
+	struct space space;
+	struct vfio_device_info info;
+	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
+	bool asked[MAX_REGIONS];
+	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
+};
+
+extern const struct backend socket_backend;
+
+#endif
