@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
+#define MAX_RECEIVES 64
 
 int link_init(struct link *l, int fd, struct space *space, struct vfio_error *err)
 {
@@ -88,14 +89,14 @@ static int malformed(struct link *l, const char *what, const char *why)
 /* ---- bytes -------------------------------------------------------------------------------- */
 
 /* Wait until the socket is ready for events; what is being done names the culprit. */
-static int wait_ready(struct link *l, short events, int64_t deadline, const char *what)
+static int wait_ready(struct link *l, short events, const char *what)
 {
 	struct pollfd p = { .fd = l->fd, .events = events };
 	int n;
 
 	do
-		n = poll(&p, 1, clock_left(deadline));
-	while (n < 0 && errno == EINTR && clock_left(deadline));
+		n = poll(&p, 1, clock_left(l->deadline));
+	while (n < 0 && errno == EINTR && clock_left(l->deadline));
 	return n > 0 ? 0 : late(l, what);
 }
 
@@ -118,8 +119,7 @@ static int receive(struct link *l, int flags, const char *what)
  * Send len bytes of l->out, with descriptors on the first. The server owes us nothing then, so it
  * reads.
  */
-static int send_out(struct link *l, size_t len, const int *fds, size_t nfds, int64_t deadline,
-		    const char *what)
+static int send_out(struct link *l, size_t len, const int *fds, size_t nfds, const char *what)
 {
 	size_t sent = 0;
 
@@ -133,7 +133,7 @@ static int send_out(struct link *l, size_t len, const int *fds, size_t nfds, int
 		}
 		if (n != -EAGAIN)
 			return gone(l, what);
-		r = wait_ready(l, POLLOUT, deadline, what);
+		r = wait_ready(l, POLLOUT, what);
 		if (r < 0)
 			return r;
 	}
@@ -173,7 +173,7 @@ static int serve(struct link *l, const struct wire_message *m, const char *what)
 	h.error = r < 0 ? -r : 0;
 	h.size = sizeof(h) + body;
 	memcpy(l->out, &h, sizeof(h));
-	return send_out(l, h.size, NULL, 0, clock_ms() + l->timeout_ms, what);
+	return send_out(l, h.size, NULL, 0, what);
 }
 
 /*
@@ -206,14 +206,16 @@ int link_dispatch(struct link *l)
 
 	if (l->fd < 0)
 		return given_up(l, what);
-	while (r == 0) {
-		r = receive(l, MSG_DONTWAIT, what);
-		if (r == 0)
-			r = next_reply(l, &m, what);
+	l->deadline = clock_ms() + l->timeout_ms;
+	/* A server that never stops asking must not keep the caller here. */
+	for (int i = 0; i < MAX_RECEIVES && r == 0; i++) {
+		r = next_reply(l, &m, what);
 		if (r == 1)
 			r = malformed(l, what, "it sent a reply that nobody asked for");
+		if (r == 0)
+			r = receive(l, MSG_DONTWAIT, what);
 	}
-	return r == -EAGAIN ? 0 : -ENODEV;
+	return r == 0 || r == -EAGAIN ? 0 : -ENODEV;
 }
 
 /* ---- commands ----------------------------------------------------------------------------- */
@@ -270,8 +272,8 @@ static int check_reply(struct link *l, struct exchange *x, const struct wire_mes
 		return refused(l, x, m->header.error);
 	if (m->len < x->reply_least || m->len > x->reply_room)
 		return malformed(l, x->what, "the reply has the wrong length");
-	if (m->nfds > 1)
-		return malformed(l, x->what, "the reply brought more than one descriptor");
+	if (m->nfds > (x->takes_fd ? 1 : 0))
+		return malformed(l, x->what, "the reply brought descriptors that nobody asked for");
 	if (m->len)
 		memcpy(x->reply, m->payload, m->len);
 	x->reply_len = m->len;
@@ -282,7 +284,40 @@ static int check_reply(struct link *l, struct exchange *x, const struct wire_mes
 	return 0;
 }
 
-static int wait_reply(struct link *l, struct exchange *x, uint16_t id, int64_t deadline)
+/*
+ * Serve the requests that came behind a reply: the socket will not become readable for those again.
+ */
+static void serve_rest(struct link *l, const char *what)
+{
+	struct wire_message m;
+	struct wire_header h;
+	const char *why;
+	int r = 1;
+
+	while (r == 1 && l->fd >= 0 && inbox_peek(&l->in, &h) &&
+	       (h.flags & WIRE_TYPE) == WIRE_IS_CALL) {
+		r = inbox_next(&l->in, &m, &why);
+		if (r < 0)
+			malformed(l, what, why);
+		else if (r == 1 && serve(l, &m, what) < 0)
+			return;
+	}
+}
+
+static int finish_reply(struct link *l, struct exchange *x, const struct wire_message *m, uint16_t id)
+{
+	int r = check_reply(l, x, m, id);
+	struct vfio_error told;
+
+	if (r < 0)
+		told = *l->err;
+	serve_rest(l, x->what);
+	if (r < 0)
+		*l->err = told;		/* what this call says, and not what came after it */
+	return r;
+}
+
+static int wait_reply(struct link *l, struct exchange *x, uint16_t id)
 {
 	struct wire_message m;
 
@@ -292,13 +327,13 @@ static int wait_reply(struct link *l, struct exchange *x, uint16_t id, int64_t d
 		if (r < 0)
 			return r;
 		if (r == 1)
-			return check_reply(l, x, &m, id);
-		if (again && clock_left(deadline) == 0)
+			return finish_reply(l, x, &m, id);
+		if (again && clock_left(l->deadline) == 0)
 			return late(l, x->what);
 		/* Sleep in the receive, which has a time-out, and not in a poll() before it. */
 		r = receive(l, 0, x->what);
 		if (r == -EAGAIN)
-			r = wait_ready(l, POLLIN, deadline, x->what);
+			r = wait_ready(l, POLLIN, x->what);
 		if (r < 0)
 			return r;
 	}
@@ -310,19 +345,18 @@ int link_call(struct link *l, struct exchange *x)
 	struct wire_header h = {
 		.id = l->next_id++, .command = x->command, .size = sizeof(h) + body,
 	};
-	int64_t deadline;
 	int r;
 
 	x->reply_fd = -1;
 	x->reply_len = 0;
 	if (l->fd < 0)
 		return given_up(l, x->what);
-	deadline = clock_ms() + l->timeout_ms;
+	l->deadline = clock_ms() + l->timeout_ms;
 	memcpy(l->out, &h, sizeof(h));
 	if (x->fixed_len)
 		memcpy(l->out + sizeof(h), x->fixed, x->fixed_len);
 	if (x->data_len)
 		memcpy(l->out + sizeof(h) + x->fixed_len, x->data, x->data_len);
-	r = send_out(l, h.size, x->fds, x->nfds, deadline, x->what);
-	return r < 0 ? r : wait_reply(l, x, h.id, deadline);
+	r = send_out(l, h.size, x->fds, x->nfds, x->what);
+	return r < 0 ? r : wait_reply(l, x, h.id);
 }

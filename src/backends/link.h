@@ -13,6 +13,7 @@ struct link {
 	int fd;				/* -1 once the link is broken */
 	unsigned int timeout_ms;
 	uint16_t next_id;
+	int64_t deadline;		/* of the call that is under way, what it serves included */
 	struct wire_caps caps;		/* the server's */
 	struct inbox in;
 	uint8_t *out;			/* WIRE_MAX_MESSAGE bytes: what is being sent */
@@ -32,7 +33,8 @@ struct exchange {
 	void *reply;			/* payload of the reply, its first reply_least to reply_room bytes */
 	size_t reply_least, reply_room;
 	size_t reply_len;		/* out: how many came */
-	int reply_fd;			/* out: a descriptor that came with it, or -1; the caller's */
+	bool takes_fd;			/* a descriptor may come with the reply */
+	int reply_fd;			/* out: that descriptor, or -1; the caller's */
 	const char *what;		/* for people: what is being asked, */
 	uint64_t len, at;		/* of how many bytes, and where; len 0: not worth saying */
 };

@@ -58,7 +58,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 	struct wire_region_info q = { .argsz = room, .index = index };
 	struct exchange x = {
 		.command = WIRE_GET_REGION_INFO, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = reply, .reply_least = sizeof(q), .reply_room = room,
+		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .takes_fd = true,
 		.what = "asking for a region",
 	};
 	int r = link_call(&s->link, &x);

@@ -423,6 +423,23 @@ static int request(struct client *c, uint16_t command, uint64_t iova, void *data
 	return r;
 }
 
+/*
+ * What came while a callback of vfio_server_watch() waited for memory: no event will tell of it
+ * again.
+ */
+void client_catch_up(struct client *c)
+{
+	bool was_blocked = c->blocked;
+
+	if (c->source.fd < 0 || c->asking || c->dead || c->leaving)
+		return;
+	serve_all(c);
+	if (!c->dead) {
+		watch(c, was_blocked);
+		set_deadline(c);
+	}
+}
+
 static int request_all(struct client *c, uint16_t command, uint64_t iova, void *data, size_t len)
 {
 	uint8_t *at = data;

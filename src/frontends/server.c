@@ -478,6 +478,7 @@ EXPORT int vfio_server_dispatch(struct vfio_server *s, int timeout_ms)
 {
 	int r = server_wait(s, timeout_ms);
 
+	client_catch_up(&s->client);
 	client_reap(&s->client);
 	return s->broken ? s->broken : r;
 }

@@ -108,6 +108,8 @@ void client_timer(struct client *c);
 void client_fail(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void client_leave(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void client_reap(struct client *c);
+/* Serve what has arrived and is not served yet. */
+void client_catch_up(struct client *c);
 
 /* commands.c: handle a message and fill c->reply (len 0: nothing to send). */
 void client_handle(struct client *c, const struct wire_message *m);

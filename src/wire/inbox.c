@@ -46,7 +46,8 @@ static void drop_taken(struct inbox *in)
 
 void inbox_pin(struct inbox *in)
 {
-	close_held(in);
+	if (in->taken)		/* else they are those of a message that is still coming */
+		close_held(in);
 	in->start += in->taken;
 	in->taken = 0;
 	in->base = in->start;
@@ -125,6 +126,16 @@ static int hold_fresh(struct inbox *in, const char **why)
 	return 0;
 }
 
+/* A message that is handed out ends in the lower two thirds: pinned, it leaves room for another. */
+static void keep_room_behind(struct inbox *in, size_t size)
+{
+	if (in->start + size <= 2 * WIRE_MAX_MESSAGE)
+		return;
+	memmove(in->buf, in->buf + in->start, in->end - in->start);
+	in->end -= in->start;
+	in->start = 0;
+}
+
 int inbox_next(struct inbox *in, struct wire_message *m, const char **why)
 {
 	struct wire_header h;
@@ -146,6 +157,8 @@ int inbox_next(struct inbox *in, struct wire_message *m, const char **why)
 		return -EINVAL;
 	if (!whole)
 		return 0;
+	if (!in->base)
+		keep_room_behind(in, h.size);
 	in->taken = h.size;
 	*m = (struct wire_message){
 		.header = h,
@@ -153,6 +166,11 @@ int inbox_next(struct inbox *in, struct wire_message *m, const char **why)
 		.fds = in->held, .nfds = in->nheld,
 	};
 	return 1;
+}
+
+bool inbox_peek(const struct inbox *in, struct wire_header *h)
+{
+	return header_at(in, in->start + in->taken, h);
 }
 
 void inbox_take_fds(struct inbox *in)

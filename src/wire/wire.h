@@ -204,6 +204,8 @@ void inbox_received(struct inbox *in, size_t n);
  * followed any more. The descriptors of the message given before are closed, unless taken.
  */
 int inbox_next(struct inbox *in, struct wire_message *m, const char **why);
+/* The header of the message that inbox_next() gives next; false when that has not arrived. */
+bool inbox_peek(const struct inbox *in, struct wire_header *h);
 /* The caller keeps the descriptors of the message that it was given. */
 void inbox_take_fds(struct inbox *in);
 /*
