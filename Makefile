@@ -2,6 +2,7 @@
 # A thin door to meson: each target sets up what it needs, installed packages included.
 
 FILE ?= /usr/bin/perl
+SECONDS ?= 60
 SANITIZE = -Db_lundef=false -Dbuildtype=debugoptimized
 
 all: build/build.ninja
@@ -31,10 +32,15 @@ test: all build-asan/build.ninja build-tsan/build.ninja
 bench: all
 	@meson test -C build --benchmark --verbose
 
+# Look for inputs that break something, SECONDS for each target; the corpus is replayed by `make test`.
+fuzz:
+	@dist/setup.sh clang libclang-rt-14-dev
+	@fuzz/run.sh $(SECONDS)
+
 install: all
 	@meson install -C build
 
 clean:
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-fuzz
 
-.PHONY: all setup demo test bench install clean
+.PHONY: all setup demo test bench fuzz install clean

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Install the Debian packages that building and testing need, if any is missing.
+# Install the Debian packages that building and testing need, and those named, if any is missing.
 set -eu
 
 packages="gcc g++ libc6-dev pkg-config meson ninja-build
 libjson-c-dev libsmartcols-dev libpci-dev libinih-dev libseccomp-dev
 libcmocka-dev python3-pytest python3-hypothesis python3-docutils
-pciutils valgrind util-linux"
+pciutils valgrind util-linux $*"
 
 missing=
 for p in $packages; do

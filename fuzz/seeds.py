@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write the seeds of the corpora: exchanges that real drivers and servers have, as fuzz scripts.
+
+usage: fuzz/seeds.py FOLDER    (makes FOLDER/config, FOLDER/server, ...)
+
+The script formats are those of the targets (step() in each). In fuzz/corpus, found-* are not from
+here: the fuzzer found them.
+"""
+import os
+import struct
+import sys
+
+VERSION, DMA_MAP, DMA_UNMAP, INFO, REGION, IO_FDS, IRQ, SET_IRQS, READ, WRITE = range(1, 11)
+DMA_READ, DMA_WRITE, RESET = 11, 12, 13
+EVENTFD, SEALED, LOOSE, PIPE, FULL = range(5)
+TOGETHER = 128
+
+
+# ---- the server's client -------------------------------------------------------------------
+
+def command(number, payload=b'', flags=0, more=0):
+    return bytes([0 | more, number, flags, len(payload)]) + payload
+
+
+def attach(*kinds):
+    return bytes([3, len(kinds)]) + bytes(kinds[:1]) + bytes(kinds[1:]) + b'\0'
+
+
+def dma_map(page, pages, prot=3, offset=0, more=0):
+    return bytes([7 | more, page | pages << 4, prot | offset << 2])
+
+
+def dma_unmap(page, pages):
+    return bytes([8, page | pages << 4])
+
+
+def irqs(index, start, count, flags=0x24, more=0):
+    return bytes([9 | more, flags, index | start << 3 | count << 5, 1, 1, 1])
+
+
+def config(offset, value, width, more=0):
+    return bytes([10 | more, offset, width - 1]) + value.to_bytes(width, 'little')
+
+
+def register(reg, value, more=0):
+    return bytes([11 | more, reg]) + struct.pack('<H', value)
+
+
+def answer(how, fill=0x5a):
+    return bytes([6 | TOGETHER, how, fill])
+
+
+def read(region, offset, count, shift=0):
+    return bytes([14, region | shift << 5]) + struct.pack('<HH', offset, count)
+
+
+DRAIN, POKE, UNMAP_ALL, MASTER = b'\xf4\xff', b'\x0c', b'\x08\xff', config(4, 0x0406, 2)
+GO_READ, GO_WRITE, GO_SPANS, GO_TOUCH, GO_TWICE = (register(0x0c, n) for n in range(1, 6))
+LATER_READ = register(0x0c, 1, TOGETHER)
+
+
+def program(page, length):
+    return register(0, page * 256) + register(8, length)
+
+
+def request(number, payload, ident=0, flags=0):
+    return struct.pack('<HHIII', ident, number, 16 + len(payload), flags, 0) + payload
+
+
+def questions():
+    out = command(INFO, struct.pack('<4I', 16, 0, 0, 0))
+    for i in range(10):
+        out += command(REGION, struct.pack('<4I2Q', 200, 0, i, 0, 0, 0))
+    for i in range(6):
+        out += command(IRQ, struct.pack('<4I', 16, 0, i, 0))
+    return out + command(IO_FDS, struct.pack('<4I', 16, 0, 0, 0)) + DRAIN
+
+
+def raw(data, more=0):
+    return bytes([1 | more, len(data)]) + data
+
+
+def flood(chunk, total, more=0):
+    return bytes([2 | more]) + struct.pack('<HB', total // 48, len(chunk) - 1) + chunk
+
+
+# Requests without reply, so that the server goes through as many as arrive.
+SILENT = request(INFO, struct.pack('<4I', 16, 0, 0, 0) + bytes(16), 7, 0x10)
+SPLIT = request(DMA_MAP, struct.pack('<2I3Q', 32, 3, 0, 0x8000, 0x1000))
+
+SERVER = {
+    'questions': b'\0' + questions(),
+    'shared-memory': b'\0' + MASTER + attach(SEALED) + dma_map(1, 4) + program(1, 8192) +
+    GO_READ + GO_WRITE + GO_SPANS + GO_TOUCH + dma_unmap(1, 4) + GO_READ + DRAIN,
+    'loose-memory': b'\0' + MASTER + attach(LOOSE) + dma_map(1, 4) + program(1, 4096) +
+    GO_READ + b'\x0f\x02' + GO_WRITE + b'\x0f\x00' + GO_READ + UNMAP_ALL + DRAIN,
+    'message-memory-in-pieces': b'\1' + MASTER + dma_map(2, 2) + program(2, 2500) + LATER_READ +
+    answer(0x00) + answer(0x20) + DRAIN + read(0, 0, 8) + DRAIN,
+    'poke-and-command': b'\0' + MASTER + dma_map(2, 2) + program(2, 64) + b'\x8c' +
+    command(INFO, struct.pack('<4I', 16, 0, 0, 0), more=TOGETHER) + answer(0) + bytes([6, 33, 1]),
+    'msi': b'\0' + MASTER + attach(EVENTFD, EVENTFD) + irqs(1, 0, 2) + register(0x14, 1) +
+    irqs(1, 0, 0, 0x21) + attach(FULL) + irqs(1, 0, 1) + register(0x14, 0) + DRAIN,
+    'msix': b'\0' + MASTER + attach(EVENTFD, EVENTFD) + irqs(2, 1, 2) + register(0x14, 2) +
+    attach(FULL) + irqs(2, 3, 1) + register(0x14, 3) + irqs(2, 0, 3, 0x22) + DRAIN,
+    'intx': b'\0' + attach(EVENTFD) + irqs(0, 0, 1) + register(0x10, 1) + irqs(0, 0, 1, 0x11) +
+    config(4, 0x0402, 2) + config(4, 2, 2) + register(0x10, 0) + irqs(0, 0, 0, 0x21) + DRAIN,
+    'intx-unmask': b'\0' + attach(EVENTFD) + irqs(0, 0, 1) + attach(EVENTFD) + irqs(0, 0, 1, 0x14) +
+    register(0x10, 1) + irqs(0, 0, 1, 0x14) + attach(FULL) + irqs(0, 0, 1, 0x14) + DRAIN,
+    'request-irq': b'\0' + attach(EVENTFD) + irqs(4, 0, 1) + irqs(4, 0, 1, 0x21) + DRAIN,
+    'power': b'\0' + config(0x44, 3, 2) + register(0x20, 7) + config(0x44, 0, 2) +
+    register(0x20, 7) + command(RESET) + DRAIN,
+    'bars': b'\0' + config(0x10, 0xffffffff, 4) + config(0x18, 0xffffffff, 4) +
+    read(7, 0, 256) + read(0, 4096, 4096) + read(2, 0, 4096, 4) + read(5, 0, 64) + DRAIN,
+    'reconnect': b'\0' + MASTER + attach(SEALED) + dma_map(1, 1) + register(0x20, 1) +
+    b'\5\0' + read(0, 0x20, 4) + b'\5\4' + command(INFO, bytes(16)) + b'\5\1' + DRAIN,
+    'guests': b'\0' + b'\x0d\xf0' + b'\x0d\x41' + b'\x0d\x02' + b'\5\2' + DRAIN,
+    'closes-in-the-middle': b'\0' + b'\1\x08' + struct.pack('<HHI', 1, INFO, 32) + b'\x1f' + DRAIN,
+    'never-answers': b'\x08' + MASTER + dma_map(2, 2) + program(2, 64) + GO_READ + DRAIN,
+    'last-words': b'\0' + MASTER + attach(SEALED) + dma_map(1, 1) + attach(SEALED) +
+    dma_map(2, 1) + program(1, 64) + register(0x18, 1) + UNMAP_ALL + DRAIN,
+    'unmap-all-of-nothing': b'\0' + UNMAP_ALL + DRAIN,
+    'many-fds': b'\0' + b'\x03\xff\x00' + irqs(2, 0, 3) + b'\x03\xff\x07' + irqs(1, 0, 1) + DRAIN,
+    'flood-behind-answer': b'\0' + MASTER + dma_map(2, 2) + program(2, 64) + attach(EVENTFD) +
+    raw(request(SET_IRQS, struct.pack('<5I', 20, 0x24, 2, 0, 1)) +
+        request(WRITE, struct.pack('<Q3I', 0x0c, 0, 4, 1)), TOGETHER) +
+    raw(request(DMA_READ, struct.pack('<2Q', 0x2000, 64) + bytes(64), 0, 1), TOGETHER) +
+    flood(SILENT, 3000000, TOGETHER) + flood(SILENT, 3000000) + DRAIN,
+    'flood-between-answers': b'\0' + MASTER + dma_map(2, 2) + program(2, 64) + attach(EVENTFD) +
+    raw(request(SET_IRQS, struct.pack('<5I', 20, 0x24, 2, 0, 1)) +
+        request(WRITE, struct.pack('<Q3I', 0x0c, 0, 4, 1)), TOGETHER) +
+    raw(request(DMA_READ, struct.pack('<2Q', 0x2000, 64) + bytes(64), 0, 1), TOGETHER) +
+    flood(SILENT, 65535 * 48, TOGETHER) +
+    raw(request(WRITE, struct.pack('<Q3I', 0x08, 0, 4, 200), 0, 0x10) +
+        request(WRITE, struct.pack('<Q3I', 0x0c, 0, 4, 1), 0, 0x10), TOGETHER) +
+    raw(request(DMA_READ, struct.pack('<2Q', 0x2000, 200) + bytes(200), 1, 1)) + DRAIN,
+    'poke-with-partial': b'\0' + MASTER + dma_map(2, 2) + program(2, 64) + attach(SEALED) +
+    raw(SPLIT[:24]) + b'\x8c' + raw(SPLIT[24:], TOGETHER) + answer(0) + bytes([6, 33, 1]) +
+    program(8, 64) + GO_SPANS + GO_TOUCH + DRAIN,
+}
+
+# ---- the client's server -------------------------------------------------------------------
+
+
+def reply(number, payload=b'', step=0):
+    return bytes([0, number, step, len(payload)]) + payload
+
+
+def ask(write, iova, count, fill=0):
+    return bytes([2, write, fill]) + struct.pack('<HB', iova, count)
+
+
+def region_info(size, flags=3, cap=0, areas=()):
+    body = struct.pack('<4I2Q', 32 + len(areas) * 16, flags, 0, cap, size, 0)
+    if areas:
+        body += struct.pack('<HHIII', 1, 1, 0, len(areas), 0)
+        body += b''.join(struct.pack('<2Q', *a) for a in areas)
+    return reply(REGION, body)
+
+
+SHARED_BAR = attach(SEALED) + region_info(0x8000, 15, 32, [(0x1000, 0x2000)])
+MAPPED = reply(DMA_MAP)
+UNMAPPED = reply(DMA_UNMAP, struct.pack('<2I2Q', 24, 0, 0, 4096))
+CONFIG = region_info(256)
+VERSION_REPLY = request(VERSION, struct.pack('<2H', 0, 1) + b'{"capabilities":{"max_msg_fds":8}}\0',
+                        0, 1)
+INFO_REPLY = request(INFO, struct.pack('<4I', 16, 3, 9, 5), 1, 1)
+
+LINK = {
+    'greeting-fails': b'\0' + struct.pack('<HHIII', 0, VERSION, 16, 0x21, 16),
+    'greeting-with-request': b'\0' + VERSION_REPLY +
+    request(DMA_READ, struct.pack('<2Q', 0, 16)) + INFO_REPLY,
+    'region': b'\1' + SHARED_BAR + b'\5\x30' + region_info(64) + b'\5\2',
+    'config': b'\1' + CONFIG + reply(READ, struct.pack('<Q2I', 0, 7, 2) + b'\6\0') + b'\6\x71',
+    'dma': b'\1' + MAPPED + b'\7\0' + MAPPED + b'\7\1' + MAPPED + b'\7\2' + ask(0, 0, 64) +
+    ask(1, 4096, 64, 1) + ask(1, 8192, 64, 2) + ask(0, 100, 1) + b'\x0a\1' + UNMAPPED + b'\x08\0',
+    'unmap-while-asked': b'\1' + MAPPED + b'\7\0' + MAPPED + b'\7\1' + UNMAPPED + ask(0, 0, 64) +
+    reply(DMA_UNMAP, struct.pack('<2I2Q', 24, 0, 4096, 4096), 1) + b'\x08\x04',
+    'irqs': b'\1' + reply(IRQ, struct.pack('<4I', 16, 9, 1, 4)) + reply(SET_IRQS, b'', 1) +
+    b'\x09\x09' + reply(SET_IRQS) + b'\x09\x81',
+    'refusals': b'\1' + bytes([0, RESET, 4, 22, 0]) + b'\x0a\0' +
+    bytes([0, DMA_MAP, 4, 17, 0]) + b'\7\0',
+    'fd-with-reset': b'\1' + attach(PIPE) + reply(RESET) + b'\x0a\0',
+    'request-behind-reply': b'\1' + MAPPED + b'\7\0' + reply(RESET) + ask(0, 0, 64) + b'\x0a\0' +
+    b'\x0a\1',
+    'pieces': b'\3' + CONFIG + reply(READ, struct.pack('<Q2I', 0, 7, 4) + b'\1\2\3\4') +
+    reply(READ, struct.pack('<Q2I', 4, 7, 4) + b'\1\2\3\4', 1) + b'\6\x73',
+}
+
+# ---- the others ----------------------------------------------------------------------------
+
+STANDARD = bytes.fromhex('34127856060010000100 00ff00000000'.replace(' ', ''))
+
+
+def space(*capabilities):
+    data = bytearray(256)
+    data[:len(STANDARD)] = STANDARD
+    data[0x34] = 0x40
+    at = 0x40
+    for n, (ident, body) in enumerate(capabilities):
+        size = (2 + len(body) + 3) // 4 * 4
+        last = n == len(capabilities) - 1
+        data[at:at + 2 + len(body)] = bytes([ident, 0 if last else at + size]) + body
+        at += size
+    return bytes(data)
+
+
+LOOP = bytearray(space((9, b'\4\0')))
+LOOP[0x41] = 0x40
+
+DECODE = {
+    'usual': space((1, b'\3\0\0\0\0\0'), (5, b'\x84\0' + bytes(10)), (17, b'\7\0' + bytes(8))),
+    'unknown': space((9, b'\4\0'), (0x77, b'\0\0'), (0, b'\0\0'), (16, b'\2\0' + bytes(56))),
+    'loop': bytes(LOOP),
+    'at-the-end': STANDARD + bytes(36) + b'\xfc' + bytes(0xfc - 0x35) + b'\5\0\0\0',
+    'bridge': STANDARD[:14] + b'\1' + bytes(50),
+}
+
+VERSIONS = {
+    'usual': b'{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1048576,'
+             b'"max_dma_maps":65535,"pgsizes":4096}}\0',
+    'unknown': b'{"capabilities":{"migration":{"pgsize":4096},"twin_socket":{"supported":true}},'
+               b'"more":[1]}\0',
+    'zero': b'{"capabilities":{"max_msg_fds":0,"max_data_xfer_size":0}}\0',
+    'strings': b'{"capabilities":{"max_msg_fds":"8"}}\0',
+    'large': b'{"capabilities":{"max_data_xfer_size":99999999999999999999}}\0',
+}
+
+
+def config_write(offset, data):
+    return bytes([0, offset, len(data)]) + data
+
+
+CONFIG_SCRIPTS = {
+    'bars': bytes([5, 2, 5, 0, 5, 1]) + config_write(0x10, b'\0\0\0\xfe'),
+    'power': b''.join(config_write(0x44, state + b'\0') for state in (b'\3', b'\1', b'\0')),
+    'msi': bytes([2, 0x24, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]) + config_write(0x4a, b'\x31\0') +
+    config_write(0x4a, b'\0\0') + bytes([4, 2]) + bytes([2, 0x21, 1, 0, 0]),
+    'msix': bytes([2, 0x24, 2, 1, 3, 0, 0, 0, 0, 0, 0, 0, 0]) + config_write(0x58, b'\0\0\0\xc0') +
+    bytes([4, 4]) + bytes([2, 0x22, 2, 0, 4, 1, 0, 1, 0, 0, 0, 0, 0, 6]),
+    'intx': bytes([2, 0x24, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 3, 4, 1, 4, 3, 6, 7]),
+    'all-ones': b''.join(config_write(at, b'\xff' * 16) for at in range(0, 256, 16)),
+}
+
+
+def space_map(first, pages, backing, page=0, prot=3):
+    return bytes([0, first, pages, backing | prot << 2, page])
+
+
+def copy(write, page, offset, length):
+    at = page * 4096 + offset
+    return bytes([4 | write << 4, 7]) + struct.pack('<HBH', at // 16, at % 16, length)
+
+
+FOUR = b''.join(space_map(2 * i, 2, i, i) for i in range(4))
+
+SPACE = {
+    'four-kinds': b'\0' + FOUR + copy(0, 0, 100, 12000) + copy(1, 1, 1, 9000) + copy(0, 5, 9, 5000),
+    'top': b'\2' + space_map(30, 2, 1) + copy(1, 30, 0, 8192) + copy(0, 31, 5, 8000) +
+    bytes([3, 30, 2]),
+    'unmaps': b'\1' + FOUR + bytes([3, 1, 2, 3, 0, 4, 3, 0, 1, 3, 5, 1, 7 | 8, 3, 6, 2]),
+    'unmap-all-of-nothing': b'\0' + bytes([15]),
+    'again': b'\3' + 2 * space_map(0, 2, 1) + space_map(0, 2, 2) + space_map(1, 1, 0),
+    'spans': b'\0' + FOUR + bytes([6, 3]) + struct.pack('<HBH', 0, 0, 12000) +
+    bytes([6, 6]) + struct.pack('<HBH', 10, 3, 12000) + bytes([15]),
+}
+
+CORPORA = {
+    'config': CONFIG_SCRIPTS, 'decode': DECODE, 'link': LINK, 'server': SERVER, 'space': SPACE,
+    'version': VERSIONS,
+}
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for target, seeds in CORPORA.items():
+        folder = os.path.join(sys.argv[1], target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in seeds.items():
+            with open(os.path.join(folder, name), 'wb') as f:
+                f.write(data)
+
+
+if __name__ == '__main__':
+    main()
