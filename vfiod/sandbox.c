@@ -39,7 +39,7 @@ static const int allowed[] = {
 	/* descriptors that a client passes: what they are, and copies of them */
 	SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
-	SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(eventfd2),
+	SCMP_SYS(eventfd2),
 	/* memory; making it executable is not among it */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
@@ -85,6 +85,13 @@ static int allow_conditional(scmp_filter_ctx filter)
 				       not_executable);
 	if (ret == 0)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, to_itself);
+	/* Its own memory, where touching it could fault. */
+	if (ret == 0)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_readv), 1,
+				       to_itself);
+	if (ret == 0)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_writev), 1,
+				       to_itself);
 	return ret;
 }
 

@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <vfio/driver.h>
@@ -19,10 +22,10 @@ struct memory_file {
 	LIST_ENTRY(memory_file) link;
 	dev_t dev;
 	ino_t ino;
-	bool sealed, writable;
-	uint64_t size;			/* when it was first seen; a sealed one has at least this */
-	uint8_t *base;			/* sealed: all of it, mapped */
-	int fd;				/* not sealed */
+	bool solid;			/* touching the map cannot fault */
+	bool writable;
+	uint64_t size;			/* of the map: that of the file when it was first seen */
+	uint8_t *base;			/* all of it, mapped */
 	size_t refs;
 };
 
@@ -59,28 +62,23 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 	return 0;
 }
 
-/* Keep a file that is in no list yet: mapped as a whole when it is sealed, else as a descriptor. */
-static int open_file(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
+/* Map a file that is in no list yet, as a whole. */
+static int map_file(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
 {
-	if (!f->sealed) {
-		f->fd = fd_copy(map->fd);
-		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
-	}
-	f->base = mmap(NULL, f->size, PROT_READ | (f->writable ? PROT_WRITE : 0), MAP_SHARED, map->fd,
-		       0);
-	if (f->base == MAP_FAILED) {
-		f->base = NULL;
-		return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
-				    (unsigned long long)f->size, map->fd);
-	}
-	return 0;
+	int prot = PROT_READ | (f->writable ? PROT_WRITE : 0);
+
+	f->base = mmap(NULL, f->size, prot, MAP_SHARED, map->fd, 0);
+	if (f->base != MAP_FAILED)
+		return 0;
+	return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
+			    (unsigned long long)f->size, map->fd);
 }
 
 /* The same file, reached the same way, and of it as much as is needed. */
 static bool serves(const struct memory_file *f, const struct memory_file *wanted, uint64_t end)
 {
 	return f->dev == wanted->dev && f->ino == wanted->ino && f->writable == wanted->writable &&
-	       f->sealed == wanted->sealed && (!f->sealed || end <= f->size);
+	       f->solid == wanted->solid && end <= f->size;
 }
 
 static int get_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
@@ -100,7 +98,7 @@ static int get_file(struct memory *m, struct memory_files *files, const struct d
 	if (!f)
 		return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
 	*f = *wanted;
-	r = open_file(f, map, err);
+	r = map_file(f, map, err);
 	if (r < 0) {
 		free(f);
 		return r;
@@ -115,10 +113,16 @@ static void put_file(struct memory_file *f)
 	if (--f->refs)
 		return;
 	LIST_REMOVE(f, link);
-	if (f->base)
-		munmap(f->base, f->size);
-	fd_close(&f->fd);
+	munmap(f->base, f->size);
 	free(f);
+}
+
+/* A hole can be punched into huge pages, and there may be none left to fill it. */
+static bool is_huge(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type == HUGETLBFS_MAGIC;
 }
 
 static int init_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
@@ -149,11 +153,11 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 		return r;
 	m->fd_offset = map->fd_offset;
 	r = get_file(m, files, map, &(struct memory_file){
-		.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .fd = -1, .refs = 1,
-		.sealed = seals & F_SEAL_SHRINK,
+		.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .refs = 1,
+		.solid = (seals & F_SEAL_SHRINK) && !is_huge(map->fd),
 		.writable = map->prot & VFIO_DMA_WRITE,
 	}, err);
-	if (r == 0 && m->file->base)
+	if (r == 0 && m->file->solid)
 		m->addr = m->file->base + map->fd_offset;
 	return r;
 }
@@ -185,31 +189,25 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map)
 	       fstat(map->fd, &st) == 0 && st.st_dev == m->file->dev && st.st_ino == m->file->ino;
 }
 
-/* pread or pwrite all of it. A file that ends early was truncated by its owner. */
-static int copy_file(const struct memory *m, uint64_t offset, uint8_t *buf, size_t len, bool write)
+/*
+ * Copy as the kernel copies to and from another process: a page that is not there is an error of
+ * the call, where touching it would be the end of us.
+ */
+static int copy_carefully(uint8_t *at, uint8_t *buf, size_t len, bool write)
 {
 	while (len) {
-		off_t at = m->fd_offset + offset;
-		ssize_t n = write ? pwrite(m->file->fd, buf, len, at)
-				  : pread(m->file->fd, buf, len, at);
+		struct iovec here = { .iov_base = buf, .iov_len = len };
+		struct iovec there = { .iov_base = at, .iov_len = len };
+		ssize_t n = write ? process_vm_writev(getpid(), &here, 1, &there, 1, 0)
+				  : process_vm_readv(getpid(), &here, 1, &there, 1, 0);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0)
 			return -EIO;
+		at += n;
 		buf += n;
-		offset += n;
 		len -= n;
 	}
 	return 0;
-}
-
-/* A write past the end would bring back what the file's owner has cut off. */
-static bool still_there(const struct memory *m, uint64_t offset, size_t len)
-{
-	struct stat st;
-
-	return fstat(m->file->fd, &st) == 0 && is_inside(m->fd_offset + offset, len, st.st_size);
 }
 
 int memory_copy(const struct memory *m, uint64_t offset, uint64_t iova, void *buf, size_t len,
@@ -225,7 +223,5 @@ int memory_copy(const struct memory *m, uint64_t offset, uint64_t iova, void *bu
 	if (m->peer)
 		return write ? m->peer->write(m->peer->arg, iova, buf, len)
 			     : m->peer->read(m->peer->arg, iova, buf, len);
-	if (write && !still_there(m, offset, len))
-		return -EIO;
-	return copy_file(m, offset, buf, len, write);
+	return copy_carefully(m->file->base + m->fd_offset + offset, buf, len, write);
 }

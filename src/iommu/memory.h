@@ -2,10 +2,10 @@
 /*
  * The memory behind a map, of any kind, and none that can hurt.
  *
- * A memory file is mapped only when it is sealed against shrinking: another file could be truncated
- * under the map, and touching it would then kill this process. Such a file is reached by pread()
- * and pwrite(), which return an error instead. Each file is kept once, however many maps come from
- * it.
+ * A memory file is mapped once, however many maps come from it. It is touched only when it is
+ * sealed against shrinking: another could be truncated under the map, and touching it would then
+ * kill this process. Of such a file bytes are copied by a system call, which returns an error
+ * instead.
  */
 #ifndef LIBVFIO_IOMMU_MEMORY_H
 #define LIBVFIO_IOMMU_MEMORY_H
@@ -25,7 +25,7 @@ LIST_HEAD(memory_files, memory_file);
 /* One of addr, file, peer is there. */
 struct memory {
 	uint8_t *addr;			/* reached in place: the map's first byte */
-	struct memory_file *file;	/* what addr points into, or what pread() and pwrite() reach */
+	struct memory_file *file;	/* what addr points into, or what is copied by system call */
 	uint64_t fd_offset;		/* of the map's first byte in the file */
 	const struct dma_peer *peer;	/* reached by asking */
 };
