@@ -153,6 +153,10 @@ static int serve(struct link *l, const struct wire_message *m, const char *what)
 
 	if ((!read && m->header.command != WIRE_DMA_WRITE) || m->nfds)
 		return malformed(l, what, "the server sent a command that is not its to send");
+	if (clock_left(l->deadline) == 0)
+		return late(l, what);
+	if (read && (h.flags & WIRE_NO_REPLY))
+		return 0;		/* asked for and not wanted */
 	if (m->len >= sizeof(q)) {
 		memcpy(&q, m->payload, sizeof(q));
 		if (q.count <= WIRE_MAX_DATA && (read || m->len == sizeof(q) + q.count))

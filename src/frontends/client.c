@@ -18,6 +18,9 @@
 /* What may pile up while a client owes us its memory. */
 #define MAX_POSTPONED_BYTES (4u << 20)
 
+/* How long one client's requests may keep the loop from its other work. */
+#define SLICE_MS 10
+
 /* ---- ending ------------------------------------------------------------------------------- */
 
 static void say_why(struct client *c, const char *format, va_list args)
@@ -182,24 +185,38 @@ static bool serve_postponed(struct client *c)
 	return true;
 }
 
-/* All that has arrived, until a reply does not fit into the socket. */
-static void serve_all(struct client *c)
+/* One message of what has arrived; false when there is no whole one. */
+static bool serve_next(struct client *c)
 {
 	struct wire_message m;
 	const char *why;
+	int r;
 
-	while (!c->dead && !c->leaving && !c->blocked) {
-		int r;
+	if (serve_postponed(c))
+		return true;
+	r = inbox_next(&c->in, &m, &why);
+	if (r < 0)
+		client_fail(c, "%s", why);
+	else if (r == 1)
+		serve(c, &m);
+	return r != 0;
+}
 
-		if (serve_postponed(c))
-			continue;
-		r = inbox_next(&c->in, &m, &why);
-		if (r == 0)
-			break;
-		if (r < 0)
-			client_fail(c, "%s", why);
-		else
-			serve(c, &m);
+/*
+ * What has arrived, until a reply does not fit into the socket or the time is up; then the timer
+ * brings us back, after others have had their turn.
+ */
+static void serve_all(struct client *c)
+{
+	int64_t end = clock_ms() + SLICE_MS;
+
+	c->behind = false;
+	while (!c->dead && !c->leaving && !c->blocked && serve_next(c)) {
+		if (clock_left(end) == 0) {
+			c->behind = true;
+			server_wake_at(c->server, clock_ms());
+			return;
+		}
 	}
 }
 
@@ -232,7 +249,7 @@ static void client_ready(struct vfio_server *s, struct source *source, uint32_t 
 		return;		/* request_exchange() reads for itself */
 	if (c->blocked)
 		send_reply(c);
-	else
+	else if (!c->behind)
 		receive(c);
 	serve_all(c);
 	if (!c->dead) {
@@ -431,7 +448,7 @@ void client_catch_up(struct client *c)
 {
 	bool was_blocked = c->blocked;
 
-	if (c->source.fd < 0 || c->asking || c->dead || c->leaving)
+	if (c->source.fd < 0 || c->asking || c->dead || c->leaving || c->blocked)
 		return;
 	serve_all(c);
 	if (!c->dead) {
@@ -500,7 +517,7 @@ int client_begin(struct client *c, int fd, const struct vfio_peer *peer)
 
 	c->peer = *peer;
 	c->peer.fd = fd;
-	c->greeted = c->blocked = c->leaving = c->dead = false;
+	c->greeted = c->blocked = c->leaving = c->dead = c->behind = false;
 	c->why[0] = '\0';
 	c->deadline = 0;
 	wire_caps_default(&c->caps);

@@ -18,6 +18,7 @@
 #include "base/export.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
+#define PAUSE_MS 200
 
 void server_log(struct vfio_server *s, enum vfio_log_level level, const char *format, ...)
 {
@@ -105,7 +106,9 @@ void server_watch_device(struct vfio_server *s)
 	if (s->device.fd >= 0)
 		server_remove(s, &s->device);
 	fd = fd >= 0 ? fd_copy(fd) : -1;
-	if (fd >= 0 && server_add(s, &s->device, fd, EPOLLIN) < 0)
+	/* An eventfd of a client's may be one that a read does not empty: hear of each signal once. */
+	if (fd >= 0 &&
+	    server_add(s, &s->device, fd, EPOLLIN | (fd_is_eventfd(fd) ? EPOLLET : 0)) < 0)
 		server_log(s, VFIO_LOG_WARNING, "the device's events cannot be watched");
 }
 
@@ -163,23 +166,6 @@ static void refuse(struct vfio_server *s, int fd, const struct vfio_peer *peer, 
 		server_wake_at(s, f->deadline);
 }
 
-static void timer_ready(struct vfio_server *s, struct source *source, uint32_t events)
-{
-	uint64_t unused;
-
-	if (read(source->fd, &unused, sizeof(unused)) < 0)
-		return;
-	client_timer(&s->client);
-	for (struct refused *f = s->refused; f < s->refused + MAX_REFUSED; f++) {
-		if (f->source.fd < 0)
-			continue;
-		if (clock_ms() >= f->deadline)
-			refused_end(s, f);
-		else
-			server_wake_at(s, f->deadline);
-	}
-}
-
 /* ---- coming in ---------------------------------------------------------------------------- */
 
 static void get_peer(int fd, struct vfio_peer *peer)
@@ -223,14 +209,58 @@ static int welcome(struct vfio_server *s, int fd)
 	return client_begin(&s->client, fd, &peer);
 }
 
+/* It stays ready while a client waits: do not come back for every turn of the loop. */
+static void pause_listener(struct vfio_server *s)
+{
+	struct epoll_event e = { .data.ptr = &s->listener };
+
+	epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &e);
+	s->resume = clock_ms() + PAUSE_MS;
+	server_wake_at(s, s->resume);
+}
+
+static void resume_listener(struct vfio_server *s)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.ptr = &s->listener };
+
+	if (!s->resume)
+		return;
+	if (clock_ms() < s->resume) {
+		server_wake_at(s, s->resume);
+		return;
+	}
+	s->resume = 0;
+	epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &e);
+}
+
 static void listener_ready(struct vfio_server *s, struct source *source, uint32_t events)
 {
 	int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		welcome(s, fd);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
 		server_log(s, VFIO_LOG_WARNING, "a client cannot be accepted: %s", strerror(errno));
+		pause_listener(s);
+	}
+}
+
+static void timer_ready(struct vfio_server *s, struct source *source, uint32_t events)
+{
+	uint64_t unused;
+
+	if (read(source->fd, &unused, sizeof(unused)) < 0)
+		return;
+	client_timer(&s->client);
+	resume_listener(s);
+	for (struct refused *f = s->refused; f < s->refused + MAX_REFUSED; f++) {
+		if (f->source.fd < 0)
+			continue;
+		if (clock_ms() >= f->deadline)
+			refused_end(s, f);
+		else
+			server_wake_at(s, f->deadline);
+	}
 }
 
 EXPORT int vfio_server_add_client(struct vfio_server *s, int fd)

@@ -62,6 +62,7 @@ struct client {
 	uint8_t *request;		/* buffer for such messages */
 	uint16_t next_id;
 	bool asking;			/* one is under way */
+	bool behind;			/* some of what has arrived waits for its turn */
 	STAILQ_HEAD(, postponed) postponed;
 	size_t postponed_bytes;
 };
@@ -85,6 +86,7 @@ struct vfio_server {
 	struct client client;
 	struct refused refused[MAX_REFUSED];
 	LIST_HEAD(, source) watched;
+	int64_t resume;			/* when to listen again; 0: now */
 	bool stopping;
 	int broken;			/* a negative errno that ends the server */
 };
