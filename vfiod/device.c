@@ -21,6 +21,8 @@
 #define FIRST_RESTART_MS 100
 #define LAST_RESTART_MS 5000
 #define PULSE_MS 5000		/* a process that misses two of these is stuck */
+#define ABANDON_MS 3000		/* from SIGKILL to the end, at most */
+#define MAX_ABANDONED 4
 #define LONG_LIFE_MS 10000	/* after this, a death is no sign of trouble at start */
 #define MAX_UNREADY 5
 
@@ -93,57 +95,15 @@ void device_forget(struct device *device, struct question *question)
 	question->pending = false;
 }
 
-/* ---- the pulse ---------------------------------------------------------------------------- */
-
-/* Somebody debugs it, or has stopped it, and wants it to stay as it is. */
-static bool is_stopped(pid_t pid)
-{
-	char path[32], line[256] = "", *name_end;
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	stat = fopen(path, "re");
-	if (!stat)
-		return false;
-	/* PID (NAME) STATE …, and the name may hold brackets of its own. */
-	name_end = fgets(line, sizeof(line), stat) ? strrchr(line, ')') : NULL;
-	fclose(stat);
-	return name_end && (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
-}
+/* ---- its violent end ----------------------------------------------------------------------- */
 
 /*
- * A client can pass descriptors of files that it serves itself, and keep whoever looks at them
- * waiting for ever. It is to lose its own connection by that, and the next client is to find a
- * device.
+ * It may be stuck in the kernel, where not even this signal reaches it: then it is left to itself.
  */
-static void on_pulse(struct timer *timer)
+static void kill_process(struct device *device)
 {
-	struct device *device = container_of(timer, struct device, pulse);
-
-	if (device->asked_alive && !is_stopped(device->pid)) {
-		log_error(device->config->name, "device process %d has not answered for %d s, and may "
-			  "be stuck in something of its client's: ended", device->pid,
-			  PULSE_MS / 1000);
-		kill(device->pid, SIGKILL);
-		return;
-	}
-	if (!device->asked_alive)
-		message_send(device->channel.fd,
-			     message_new("method", json_object_new_string("ping")), 0);
-	device->asked_alive = true;
-	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
-}
-
-static void start_pulse(struct device *device)
-{
-	device->asked_alive = false;
-	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
-}
-
-static void stop_pulse(struct device *device)
-{
-	device->asked_alive = false;
-	loop_clear_timer(device->loop, &device->pulse);
+	kill(device->pid, SIGKILL);
+	loop_set_timer(device->loop, &device->abandon, ABANDON_MS);
 }
 
 /* ---- what the process says ---------------------------------------------------------------- */
@@ -151,6 +111,8 @@ static void stop_pulse(struct device *device)
 static bool on_ready(struct device *device)
 {
 	loop_clear_timer(device->loop, &device->start_deadline);
+	device->asked_alive = false;
+	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
 	device->unready = 0;
 	set_state(device, DEVICE_READY);
 	return true;
@@ -184,14 +146,12 @@ static bool on_client(struct device *device, struct json_object *event)
 	device->client = (pid_t)pid;
 	device->client_uid = (uid_t)uid;
 	device->client_gid = (gid_t)gid;
-	start_pulse(device);
 	return true;
 }
 
 static bool on_client_gone(struct device *device)
 {
 	device->has_client = false;
-	stop_pulse(device);
 	return true;
 }
 
@@ -267,7 +227,64 @@ static void on_channel(struct watch *watch, uint32_t events)
 	 * As a rule it has ended, and this changes nothing. One that only closed its channel must
 	 * go.
 	 */
-	kill(device->pid, SIGKILL);
+	kill_process(device);
+}
+
+/* ---- the pulse ---------------------------------------------------------------------------- */
+
+/* Somebody debugs it, or has stopped it, and wants it to stay as it is. */
+static bool is_stopped(pid_t pid)
+{
+	char path[32], line[256] = "", *name_end;
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	stat = fopen(path, "re");
+	if (!stat)
+		return false;
+	/* PID (NAME) STATE …, and the name may hold brackets of its own. */
+	name_end = fgets(line, sizeof(line), stat) ? strrchr(line, ')') : NULL;
+	fclose(stat);
+	return name_end && (strncmp(name_end, ") T", 3) == 0 || strncmp(name_end, ") t", 3) == 0);
+}
+
+static void on_abandon(struct timer *timer)
+{
+	struct device *device = container_of(timer, struct device, abandon);
+
+	log_error(device->config->name, "device process %d was killed and does not end: it is stuck "
+		  "in the kernel, and left to itself", device->pid);
+	device->explained = true;
+	if (++device->abandoned >= MAX_ABANDONED)
+		device->unready = MAX_UNREADY;
+	device_reap(device, SIGKILL);
+}
+
+/*
+ * A client can pass descriptors that keep whoever closes them waiting. It is to lose its own
+ * connection by that, and the next client is to find a device.
+ */
+static void on_pulse(struct timer *timer)
+{
+	struct device *device = container_of(timer, struct device, pulse);
+
+	/* The answer may be there already, and it was this process that had no time. */
+	if (device->asked_alive && device->channel.fd >= 0)
+		on_channel(&device->channel, EPOLLIN);
+	if (device->channel.fd < 0)
+		return;
+	if (device->asked_alive && !is_stopped(device->pid)) {
+		log_error(device->config->name, "device process %d has not answered for %d s, and may "
+			  "be stuck in something of its client's: ended", device->pid,
+			  PULSE_MS / 1000);
+		kill_process(device);
+		return;
+	}
+	if (!device->asked_alive)
+		message_send(device->channel.fd,
+			     message_new("method", json_object_new_string("ping")), 0);
+	device->asked_alive = true;
+	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
 }
 
 /* ---- life and death ----------------------------------------------------------------------- */
@@ -313,7 +330,7 @@ static void on_start_deadline(struct timer *timer)
 
 	log_error(device->config->name, "device process %d was not ready within %d s, ending it",
 		  device->pid, START_TIMEOUT_MS / 1000);
-	kill(device->pid, SIGKILL);
+	kill_process(device);
 }
 
 static void log_death(struct device *device, int status)
@@ -354,7 +371,8 @@ void device_reap(struct device *device, int status)
 	/* What it said last says best why it ended. */
 	drain_channel(device);
 	device->has_client = false;
-	stop_pulse(device);
+	loop_clear_timer(device->loop, &device->pulse);
+	loop_clear_timer(device->loop, &device->abandon);
 	loop_clear_timer(device->loop, &device->start_deadline);
 	answer_all(device, NULL);
 	/* An orderly end is news only where nobody asked for it. */
@@ -444,6 +462,7 @@ void device_init(struct device *device, const struct device_config *config)
 		.restart = { .fire = on_restart },
 		.answer_deadline = { .fire = on_answer_deadline },
 		.pulse = { .fire = on_pulse },
+		.abandon = { .fire = on_abandon },
 		.restart_delay = FIRST_RESTART_MS,
 	};
 	TAILQ_INIT(&device->questions);
@@ -466,7 +485,11 @@ void device_stop(struct device *device, int signal)
 {
 	device->stopping = true;
 	loop_clear_timer(device->loop, &device->restart);
-	if (device->pid)
+	if (!device->pid)
+		return;
+	if (signal == SIGKILL)
+		kill_process(device);
+	else
 		kill(device->pid, signal);
 }
 
@@ -474,7 +497,8 @@ void device_finish(struct device *device)
 {
 	device_stop(device, SIGKILL);
 	loop_clear_timer(device->loop, &device->start_deadline);
-	stop_pulse(device);
+	loop_clear_timer(device->loop, &device->pulse);
+	loop_clear_timer(device->loop, &device->abandon);
 	close_channel(device);
 	listener_close(&device->listener);
 	free(device->failure);

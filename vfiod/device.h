@@ -51,6 +51,10 @@ struct device {
 	char *failure;			/* what a process said last about that */
 	int64_t started;
 	struct timer start_deadline;
+	struct timer pulse;		/* is the process alive? */
+	bool asked_alive;		/* and it has not answered yet */
+	struct timer abandon;		/* it was killed, and should have ended by then */
+	unsigned int abandoned;
 
 	struct timer restart;
 	unsigned int restart_delay;	/* milliseconds */
@@ -61,8 +65,6 @@ struct device {
 	pid_t client;
 	uid_t client_uid;
 	gid_t client_gid;
-	struct timer pulse;		/* while it has one: is the process alive? */
-	bool asked_alive;		/* and it has not answered yet */
 
 	TAILQ_HEAD(, question) questions;
 	int64_t question_id;

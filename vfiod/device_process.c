@@ -22,6 +22,7 @@
 #include "loop.h"
 #include "message.h"
 #include "sandbox.h"
+#include "tick.h"
 #include "title.h"
 
 /* A request is some forty bytes. */
@@ -106,6 +107,8 @@ static int take_signals(void)
 	if (sigprocmask(SIG_BLOCK, &term, NULL) < 0 ||
 	    sigprocmask(SIG_UNBLOCK, &interrupt, NULL) < 0)
 		return -errno;
+	if (tick_start() < 0)
+		return -1;
 	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -337,6 +340,7 @@ _Noreturn void device_process_run(struct device_process *process)
 	if (ret < 0)
 		fail(process, "cannot arrange its descriptors: %s", strerror(-ret));
 	title_set(process->name);
+	privileges_die_first();
 	session.signals = take_signals();
 	if (session.signals < 0 || lines_init(&session.requests, MAX_REQUEST) < 0)
 		fail(process, "cannot start: %s", strerror(errno));

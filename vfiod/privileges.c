@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -55,6 +56,16 @@ int privileges_forbid_new(void)
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
+}
+
+void privileges_die_first(void)
+{
+	FILE *score = fopen("/proc/self/oom_score_adj", "we");
+
+	if (!score)
+		return;
+	fputs("500", score);
+	fclose(score);
 }
 
 /* Without CAP_SETPCAP the set stays; PR_SET_NO_NEW_PRIVS makes that harmless. */

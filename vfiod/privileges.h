@@ -23,6 +23,9 @@ int privileges_find_user(struct user *user, const char *name);
 /* No program that is started from now on gets more rights than this process; no core files. */
 int privileges_forbid_new(void);
 
+/* When memory runs out, this process is to go, and not its supervisor. */
+void privileges_die_first(void);
+
 /*
  * Become the user without supplementary groups, and give up every capability, also the chance to
  * get one again. NULL, or the name of the step that failed, with errno set.

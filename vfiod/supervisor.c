@@ -16,6 +16,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "tick.h"
 
 #define STOP_TIMEOUT_MS 3000
 
@@ -188,6 +189,8 @@ static int prepare(struct supervisor *supervisor, const struct config *config)
 	raise_descriptor_limit();
 	if (ret == 0)
 		ret = take_signals(supervisor);
+	if (ret == 0)
+		ret = tick_start();
 	if (ret < 0)
 		log_error(NULL, "cannot start: %s", strerror(-ret));
 	else

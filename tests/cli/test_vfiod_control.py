@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
 """vfiod: the control socket."""
 
+import contextlib
 import grp
 import os
 import pwd
 import re
 import signal
 import socket
+import struct
 import time
 
 import pytest
 
-from vfiod_client import BAR0, CONFIG, DAEMON, NOBODY, as_user, connect, needs_root, permissions, run
+from vfiod_client import (BAR0, CONFIG, DAEMON, NOBODY, as_user, connect, needs_root, permissions,
+                          run)
 
 
 # ---- the control socket ----------------------------------------------------------------------
@@ -230,3 +233,40 @@ def test_describe_ends_with_the_device_process(edu):
         began = time.monotonic()
         assert control.reply()['error'] == 'NotReady'
         assert time.monotonic() - began < 1
+
+
+def lingering_socket():
+    """A socket whose last close waits for a peer that never reads."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        one = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+    one.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            one.send(bytes(65536))
+    one.setblocking(True)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 1000))
+    return one, other
+
+
+def test_descriptor_whose_close_lingers_stalls_nobody(edu):
+    one, other = lingering_socket()
+    with edu.control() as hostile, other:
+        # Replies that are not read keep vfiod from reading, until the only copy is in the queue.
+        hostile.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                hostile.socket.send(b'{"method":"list"}\n')
+                time.sleep(0.0001)
+        hostile.socket.setblocking(True)
+        hostile.socket.recv(1024)
+        socket.send_fds(hostile.socket, [b'\n'], [one.fileno()])
+        one.close()
+        hostile.socket.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            while hostile.socket.recv(65536):
+                pass
+        began = time.monotonic()
+        assert edu.device()['state'] == 'ready'
+        assert time.monotonic() - began < 2
+        assert edu.stop() == 0
