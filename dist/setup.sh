@@ -8,6 +8,11 @@ libjson-c-dev libsmartcols-dev libpci-dev libinih-dev libseccomp-dev
 libcmocka-dev python3-pytest python3-hypothesis python3-docutils
 pciutils valgrind util-linux $*"
 
+command -v dpkg-query >/dev/null || {
+	echo "This is no Debian: what is needed is listed in $0, under Debian's names." >&2
+	exit 0
+}
+
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed' ||
