@@ -40,6 +40,8 @@ static const int allowed[] = {
 	SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
 	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
 	SCMP_SYS(eventfd2),
+	/* signalling eventfds without waiting */
+	SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_destroy),
 	/* memory; making it executable is not among it */
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),

@@ -23,8 +23,8 @@ int fd_copy(int fd);
 bool fd_is_eventfd(int fd);
 
 /*
- * Add one to an eventfd that somebody else may hold too. Never waits: a counter that is full says
- * that the event is pending already.
+ * Add one to an eventfd. A counter that is full says that the event is pending already. Waits only if
+ * somebody else fills it in between: for eventfds of strangers there is base/signaler.h.
  */
 void fd_signal(int efd);
 

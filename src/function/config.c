@@ -23,17 +23,15 @@ static void set_mask(uint8_t *bytes, uint32_t mask, unsigned int width)
 		bytes[i] |= mask >> (8 * i);
 }
 
-static void add_structure(struct config *c, uint16_t structure, uint8_t base)
+static void add_structure(struct config *c, uint16_t structure, uint8_t base, size_t length)
 {
-	size_t rows;
-	const struct vfio_pci_field *f = vfio_pci_table(&rows);
+	const struct vfio_pci_structure *s = vfio_pci_find(structure);
+	const struct vfio_pci_field *f = s ? s->fields : NULL;
 
-	for (; rows; rows--, f++) {
+	for (; f && f->width; f++) {
 		uint8_t *at = NULL;
 
-		if (f->structure != structure)
-			continue;
-		if (f->if_mask && (le16_get(c->raw + base + 2) & f->if_mask) != f->if_value)
+		if (!vfio_pci_applies(f, c->raw + base, length))
 			continue;
 		if (f->view == VFIO_PCI_VIRTUAL)
 			set_mask(c->virt + base + f->reg, field_mask(f), f->width);
@@ -53,11 +51,11 @@ void function_config_masks(struct vfio_function *fn)
 	struct config *c = &fn->config;
 	unsigned int n;
 
-	add_structure(c, 0, 0);
+	add_structure(c, 0, 0, PCI_STD_HEADER_SIZEOF);
 	n = vfio_pci_walk(c->raw, CONFIG_SIZE, caps, NULL);
 	for (unsigned int i = 0; i < n; i++) {
 		c->virt[caps[i].offset + PCI_CAP_LIST_NEXT] = 0xff;
-		add_structure(c, caps[i].id, caps[i].offset);
+		add_structure(c, caps[i].id, caps[i].offset, caps[i].length);
 	}
 	/* A decoder that the device lacks cannot be switched on. */
 	if (!(c->raw[PCI_COMMAND] & PCI_COMMAND_IO))

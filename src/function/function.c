@@ -36,6 +36,7 @@ static void free_engine(struct vfio_function *fn)
 		function_irqs_clear(fn);
 	free(fn->irq.vectors);
 	space_finish(&fn->space);
+	signaler_finish(&fn->signaler);
 	function_memory_free(fn);
 	for (unsigned int i = 0; i < NUM_BARS; i++)
 		free(fn->areas[i]);
@@ -65,6 +66,7 @@ EXPORT int vfio_function_new(struct vfio_function **out,
 	fn->state = state;
 	fn->err = &fn->no_handle;
 	space_init(&fn->space);
+	signaler_init(&fn->signaler);
 	for (unsigned int i = 0; i < NUM_BARS; i++)
 		fn->memory[i].fd = -1;
 	r = copy_description(fn, description);

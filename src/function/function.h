@@ -17,6 +17,7 @@
 #include <vfio/device.h>
 #include <vfio/pci.h>
 
+#include "base/signaler.h"
 #include "contract.h"
 #include "iommu/space.h"
 
@@ -68,6 +69,7 @@ struct vfio_function {
 	uint8_t power_state;		/* 0 or 3: D0 or D3hot */
 	struct bar_memory memory[NUM_BARS];
 	struct interrupts irq;
+	struct signaler signaler;
 	struct space space;
 	struct vfio_error *err;		/* where refusals are recorded; never NULL */
 	struct vfio_error no_handle;	/* err, until a handle is made */

@@ -94,7 +94,7 @@ static void intx_deliver(struct vfio_function *fn)
 	    intx_disabled(fn) || irq->intx < 0)
 		return;
 	irq->masked = true;
-	fd_signal(irq->intx);
+	signaler_signal(&fn->signaler, irq->intx);
 }
 
 static void intx_unmask(struct vfio_function *fn)
@@ -136,7 +136,7 @@ static int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 		if (!active)
 			return refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
 		if (is_named(q, 0) && !intx_disabled(fn) && irq->intx >= 0)
-			fd_signal(irq->intx);
+			signaler_signal(&fn->signaler, irq->intx);
 		return 0;
 	}
 	if (!active && irq->active != NO_INDEX)
@@ -306,7 +306,7 @@ static int vectors_trigger(struct vfio_function *fn, const struct irq_request *q
 	for (uint32_t i = 0; i < q->count; i++)
 		if (q->start + i < irq->allocated && irq->vectors[q->start + i] >= 0 &&
 		    is_named(q, i))
-			fd_signal(irq->vectors[q->start + i]);
+			signaler_signal(&fn->signaler, irq->vectors[q->start + i]);
 	return 0;
 }
 
@@ -320,7 +320,7 @@ EXPORT void vfio_function_msi(struct vfio_function *fn, unsigned int vector)
 	if (irq->active == VFIO_PCI_MSI_IRQ_INDEX && !(control & PCI_MSI_FLAGS_ENABLE))
 		return;
 	if (vector < irq->allocated && irq->vectors[vector] >= 0 && function_masters_bus(fn))
-		fd_signal(irq->vectors[vector]);
+		signaler_signal(&fn->signaler, irq->vectors[vector]);
 }
 
 /* ---- REQ: the device is wanted back ------------------------------------------------------- */
@@ -345,7 +345,7 @@ static int req_trigger(struct vfio_function *fn, const struct irq_request *q)
 		return 0;
 	}
 	if (set && is_named(q, 0))
-		fd_signal(fn->irq.req);
+		signaler_signal(&fn->signaler, fn->irq.req);
 	return 0;
 }
 

@@ -59,6 +59,30 @@ def for_ever(call, *args):
     return process
 
 
+def fill_while_it_fires(client, signal):
+    """One process fills the counter, another empties it and then dies, and the vectors fire."""
+    filler = for_ever(os.eventfd_write, signal.fd, FULL)
+    taker = for_ever(os.eventfd_read, signal.fd)
+    fire = message(Cmd.SET_IRQS, irq_set(FIRE, MSIX, 0, 64), flags=NO_REPLY)
+    for _ in range(50):
+        client.send(fire * 20)
+    taker.kill()
+    taker.join()
+    client.ping()
+    filler.kill()
+    filler.join()
+
+
+def test_a_counter_that_is_filled_at_the_wrong_moment(probe):
+    """Between a look and a write the counter may fill: the server must not wait in that write."""
+    client = probe.connect()
+    client.sock.settimeout(3)
+    for _ in range(20):
+        signal = Signal(0, os.EFD_CLOEXEC)
+        client.irqs(ASSIGN, MSIX, 0, 64, [signal] * 64)
+        fill_while_it_fires(client, signal)
+
+
 def test_an_unmask_eventfd_that_is_emptied_at_the_wrong_moment(probe):
     """The same the other way round: readable when the server looks, empty when it reads."""
     client = probe.connect()
