@@ -132,6 +132,10 @@ static void open_device(struct session *session)
 		fail(process, "cannot forbid itself new privileges: %s", strerror(-ret));
 	if (vfio_open(&session->dev, process->device, &err) < 0)
 		fail_with(process, "cannot open the device", &err);
+	/* Only a new connection puts it back for the next client, and the sandbox makes none. */
+	if (strcmp(vfio_backend_name(session->dev), "socket") == 0)
+		fail(process, "%s is served already: let clients connect to it directly",
+		     process->device);
 }
 
 static void become_unprivileged(struct device_process *process)

@@ -26,6 +26,7 @@ int link_init(struct link *l, int fd, struct space *space, struct vfio_error *er
 	r = l->out ? inbox_init(&l->in) : -ENOMEM;
 	if (r < 0) {
 		free(l->out);
+		l->out = NULL;
 		return error_system(err, -r, "making a connection");
 	}
 	l->fd = fd;

@@ -336,15 +336,25 @@ static int sock_set_irqs(struct vfio_dev *dev, const struct irq_request *request
 
 /* ---- DMA ---------------------------------------------------------------------------------- */
 
+/*
+ * The descriptor to send, or -1: servers take memory files only, which are those that have seals.
+ * Other memory that is here, too, they get by message.
+ */
+static int memory_fd(const struct dma_map *map)
+{
+	return map->vaddr && fcntl(map->fd, F_GET_SEALS) < 0 ? -1 : map->fd;
+}
+
 static int send_map(struct sock *s, const struct dma_map *map)
 {
+	int fd = memory_fd(map);
 	struct wire_dma_map q = {
-		.argsz = sizeof(q), .flags = map->prot, .offset = map->fd >= 0 ? map->fd_offset : 0,
+		.argsz = sizeof(q), .flags = map->prot, .offset = fd >= 0 ? map->fd_offset : 0,
 		.iova = map->iova, .size = map->size,
 	};
 	struct exchange x = {
 		.command = WIRE_DMA_MAP, .fixed = &q, .fixed_len = sizeof(q),
-		.fds = &map->fd, .nfds = map->fd >= 0 ? 1 : 0,
+		.fds = &fd, .nfds = fd >= 0 ? 1 : 0,
 		.what = "mapping memory", .len = map->size, .at = map->iova,
 	};
 
@@ -411,24 +421,7 @@ static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 
 static int sock_recycle(struct vfio_dev *dev)
 {
-	static const struct irq_request off[] = {
-		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		  .index = VFIO_PCI_INTX_IRQ_INDEX },
-		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		  .index = VFIO_PCI_MSI_IRQ_INDEX },
-		{ .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		  .index = VFIO_PCI_MSIX_IRQ_INDEX },
-	};
-	const uint8_t command[2] = { 0 };
-	uint64_t unused;
-	int r;
-
-	/* Bus mastering first. An index that is not active says so, which is well. */
-	sock_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, command, sizeof(command));
-	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
-		sock_set_irqs(dev, &off[i]);
-	r = sock_dma_unmap(dev, 0, DMA_ALL, &unused);
-	return r < 0 ? r : sock_reset(dev);
+	return socket_reconnect(sock_of(dev));
 }
 
 static int sock_poll_fd(struct vfio_dev *dev)
@@ -458,14 +451,22 @@ static int sock_set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
 	return 0;
 }
 
+void socket_disconnect(struct sock *s)
+{
+	for (uint32_t i = 0; i < MAX_REGIONS; i++)
+		fd_close(&s->regions[i].fd);
+	memset(s->asked, 0, sizeof(s->asked));
+	memset(s->enabled, 0, sizeof(s->enabled));
+	link_finish(&s->link);
+	space_finish(&s->space);
+}
+
 static void sock_close(struct vfio_dev *dev)
 {
 	struct sock *s = sock_of(dev);
 
-	for (uint32_t i = 0; i < MAX_REGIONS; i++)
-		fd_close(&s->regions[i].fd);
-	link_finish(&s->link);
-	space_finish(&s->space);
+	socket_disconnect(s);
+	free(s->path);
 	free(s);
 }
 

@@ -28,8 +28,14 @@ struct sock {
 	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
 	bool asked[MAX_REGIONS];
 	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
+	char *path;			/* of the server's socket; NULL: it is not known */
 };
 
 extern const struct backend socket_backend;
+
+/* Forget what came over the connection, and close it. */
+void socket_disconnect(struct sock *s);
+/* The same, and connect anew: the only way back to power-on that the protocol has. */
+int socket_reconnect(struct sock *s);
 
 #endif

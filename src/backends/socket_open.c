@@ -81,11 +81,12 @@ static int check_socket(int fd, struct vfio_error *err)
 	socklen_t len = sizeof(int);
 	int type = 0;
 
+	errno = 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
 		return 0;
-	return error_set(err, ENOTSOCK, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "pass a connected AF_UNIX stream socket",
-			 "descriptor %d is not a stream socket", fd);
+	return error_set(err, errno == EBADF ? EBADF : ENOTSOCK, VFIO_E_NAME, VFIO_BY_LIBRARY,
+			 "pass a connected AF_UNIX stream socket", "descriptor %d is not %s", fd,
+			 errno == EBADF ? "open" : "a stream socket");
 }
 
 /* The link works on a copy, so that the caller's descriptor is still the caller's if this fails. */
@@ -150,12 +151,12 @@ static int set_nonblocking(int fd, bool on)
 	return fcntl(fd, F_SETFL, on ? O_NONBLOCK : 0) < 0 ? -errno : 0;
 }
 
-int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error *err)
+/* A connected socket, or a negative errno. */
+static int connect_path(const char *path, struct vfio_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, r;
 
-	*dev = NULL;
 	if (!*path || strlen(path) >= sizeof(addr.sun_path))
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
 				 "write unix:/path/to/socket, with at most 107 characters of path",
@@ -170,16 +171,49 @@ int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error 
 		r = cannot_connect(path, errno, err);
 	if (r == 0)
 		r = set_nonblocking(fd, false);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	r = socket_open_fd(dev, fd, err);
 	if (r < 0)
 		close(fd);
-	if (r < 0 && err && err->code == VFIO_E_BUSY)
+	return r < 0 ? r : fd;
+}
+
+int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error *err)
+{
+	int r, fd = connect_path(path, err);
+
+	*dev = NULL;
+	if (fd < 0)
+		return fd;
+	r = socket_open_fd(dev, fd, err);
+	if (r == 0) {
+		((struct sock *)*dev)->path = strdup(path);
+		return 0;
+	}
+	close(fd);
+	if (err && err->code == VFIO_E_BUSY)
 		error_set(err, -r, VFIO_E_BUSY, VFIO_BY_SERVER,
 			  "wait until its client has gone; lsvfio shows who that is",
 			  "the device at %s has a client already", path);
 	return r;
+}
+
+int socket_reconnect(struct sock *s)
+{
+	struct vfio_error *err = &s->dev.error;
+	unsigned int timeout_ms;
+	int fd, r;
+
+	if (!s->path)
+		return error_set(err, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+				 "open the device by the path of its socket",
+				 "the server's device cannot be put back: its path is not known");
+	timeout_ms = s->link.timeout_ms;
+	socket_disconnect(s);
+	fd = connect_path(s->path, err);
+	r = link_init(&s->link, fd, &s->space, err);
+	if (r < 0 && fd >= 0)
+		close(fd);
+	if (fd < 0 || r < 0)
+		return fd < 0 ? fd : r;
+	s->link.timeout_ms = timeout_ms;
+	return start(s);
 }

@@ -20,6 +20,7 @@
 
 /* How long one client's requests may keep the loop from its other work. */
 #define SLICE_MS 10
+#define SLICE_CHECK 4
 
 /* ---- ending ------------------------------------------------------------------------------- */
 
@@ -72,6 +73,9 @@ void client_reap(struct client *c)
 	server_remove(s, &c->source);
 	drop_postponed(c);
 	inbox_clear(&c->in);
+	/* Our copy of the device's descriptor would keep its connection open. */
+	if (s->device.fd >= 0)
+		server_remove(s, &s->device);
 	r = s->dev->backend->recycle(s->dev);
 	server_watch_device(s);
 	server_log(s, VFIO_LOG_INFO, "client pid %d uid %u has gone: %s; the device was reset",
@@ -208,16 +212,21 @@ static bool serve_next(struct client *c)
  */
 static void serve_all(struct client *c)
 {
-	int64_t end = clock_ms() + SLICE_MS;
+	int64_t end = 0;
 
-	c->behind = false;
-	while (!c->dead && !c->leaving && !c->blocked && serve_next(c)) {
+	/* The time is looked at now and then: for one small request it would cost too much. */
+	for (unsigned int n = 1; !c->dead && !c->leaving && !c->blocked && serve_next(c); n++) {
+		if (n % SLICE_CHECK)
+			continue;
+		if (!end)
+			end = clock_ms() + SLICE_MS;
 		if (clock_left(end) == 0) {
 			c->behind = true;
 			server_wake_at(c->server, clock_ms());
 			return;
 		}
 	}
+	c->behind = false;
 }
 
 /* One receive. False when nothing more will come. */
@@ -435,6 +444,7 @@ static int request(struct client *c, uint16_t command, uint64_t iova, void *data
 	r = request_exchange(c, h.size, &h, &q, data);
 	inbox_unpin(&c->in);
 	c->asking = false;
+	c->behind = true;	/* something may have come meanwhile */
 	e.events = c->blocked ? EPOLLOUT : EPOLLIN;
 	epoll_ctl(c->server->epoll, EPOLL_CTL_MOD, c->source.fd, &e);
 	return r;
@@ -448,7 +458,7 @@ void client_catch_up(struct client *c)
 {
 	bool was_blocked = c->blocked;
 
-	if (c->source.fd < 0 || c->asking || c->dead || c->leaving || c->blocked)
+	if (!c->behind || c->source.fd < 0 || c->asking || c->dead || c->leaving || c->blocked)
 		return;
 	serve_all(c);
 	if (!c->dead) {

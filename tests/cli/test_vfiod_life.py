@@ -117,6 +117,12 @@ def test_device_that_cannot_be_opened(directory):
     assert not (directory / 's').exists()
 
 
+def test_device_that_is_served_already(edu, directory):
+    result = run('--device', f'unix:{directory}/s', '--socket-path', directory / 'other')
+    assert result.returncode == 1
+    assert 'is served already: let clients connect to it directly' in result.stderr
+
+
 def test_failed_device_beside_a_good_one(start, directory):
     config = directory / 'vfiod.conf'
     config.write_text(f'[bad]\ndevice = no-such-device\nsocket = {directory}/bad.sock\n'
