@@ -84,7 +84,8 @@ EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error 
 		size_t len = strlen(schemes[i].prefix);
 
 		if (strncmp(name, schemes[i].prefix, len) == 0)
-			return schemes[i].open(dev, name + len, err);
+			return schemes[i].open(dev, schemes[i].open == open_kernel ? name
+										 : name + len, err);
 	}
 	if (is_kernel_name(name))
 		return open_kernel(dev, name, err);

@@ -29,7 +29,11 @@ static int set_address(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-/* Does nobody listen on the socket at this address? 1: dead, 0: alive, or why it cannot be told. */
+/*
+ * Has nobody the socket at this address open? 1: dead, 0: alive, or why it cannot be told. A datagram
+ * socket cannot connect to a stream: EPROTOTYPE says that there is one, and we have not become its
+ * client.
+ */
 static int is_dead(const struct sockaddr_un *address)
 {
 	struct stat st;
@@ -39,14 +43,14 @@ static int is_dead(const struct sockaddr_un *address)
 		return -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
 	close(fd);
 	if (ret == -ECONNREFUSED)
 		return 1;
-	return ret == -EAGAIN ? 0 : ret;	/* -EAGAIN: alive, and its queue is full */
+	return ret == -EPROTOTYPE ? 0 : ret;
 }
 
 /* The file appears with no permission at all: whoever is to have some gets it by set_access(). */

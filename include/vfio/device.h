@@ -147,10 +147,11 @@ struct vfio_span {
 };
 
 /*
- * The driver's memory in place: store up to max spans that together are [iova, iova + len) and
- * return their number. prot is what the device will do with it (VFIO_DMA_READ, VFIO_DMA_WRITE).
- * Spans are valid until ops->dma_gone() names them. -EFAULT and -EPERM as above; -ENOTSUP when some
- * of it cannot be reached in place: use the copying calls; -ENOSPC when max is too small.
+ * The driver's memory in place: the spans that together are [iova, iova + len). Returns their
+ * number; when that is more than max, nothing was stored, and so many are needed. prot is what the
+ * device will do with it (VFIO_DMA_READ, VFIO_DMA_WRITE). Spans are valid until ops->dma_gone()
+ * names them. -EFAULT and -EPERM as above; -ENOTSUP when some of it cannot be reached in place: use
+ * the copying calls.
  */
 int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len, uint32_t prot,
 			    struct vfio_span *spans, unsigned int max);

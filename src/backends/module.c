@@ -53,8 +53,11 @@ static int load(const char *path, const struct vfio_device_module **module, stru
 	 */
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
+	if (!handle && access(path, F_OK) < 0)
+		return error_set(err, ENODEV, VFIO_E_MODULE, VFIO_BY_KERNEL,
+				 "name a module file that is there", "there is no file %s", path);
 	if (!handle)
-		return error_set(err, access(path, F_OK) ? ENODEV : ENOEXEC, VFIO_E_MODULE,
+		return error_set(err, ENOEXEC, VFIO_E_MODULE,
 				 VFIO_BY_KERNEL, "build it against this version of libvfio, and "
 				 "check its permissions", "loading %s: %s", path, dlerror());
 	*module = dlsym(handle, SYMBOL);
@@ -91,7 +94,13 @@ int module_open(struct vfio_dev **dev, const char *string, struct vfio_error *er
 	if (r < 0)
 		return r;
 	r = module->create(&fn, options, &ours);
+	if (r == 0 && !fn)
+		r = -EINVAL;
 	if (r < 0) {
+		if (!ours.err)
+			error_set(&ours, -r, VFIO_E_MODULE, VFIO_BY_MODEL,
+				  "mend the module: create() makes a function, or fails and says why",
+				  "%s made no device, and gave no reason", path);
 		if (err)
 			*err = ours;
 		return r;

@@ -198,9 +198,12 @@ EXPORT int64_t vfio_irq_wait(struct vfio_dev *dev, int fd, int timeout_ms)
 		count = n > 0 && p[0].revents ? fd_take(fd) : 0;
 		if (count)
 			return count;
-		if (n > 0 && (p[0].revents & POLLNVAL))
-			return error_set(&dev->error, EBADF, VFIO_E_IRQ_FD, VFIO_BY_KERNEL, NULL,
-					 "waiting for an interrupt: descriptor %d is not open", fd);
+		if (n > 0 && p[0].revents && !fd_is_eventfd(fd))
+			return error_set(&dev->error, p[0].revents & POLLNVAL ? EBADF : EINVAL,
+					 VFIO_E_IRQ_FD, VFIO_BY_LIBRARY,
+					 "wait for an eventfd that vfio_irq_enable() has given",
+					 "waiting for an interrupt: descriptor %d is not %s", fd,
+					 p[0].revents & POLLNVAL ? "open" : "an eventfd");
 		if (n > 0 && p[1].revents && dev->backend->dispatch(dev) < 0)
 			return -ENODEV;
 		if (timeout_ms >= 0 && clock_left(deadline) == 0)

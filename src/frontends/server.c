@@ -106,7 +106,9 @@ void server_watch_device(struct vfio_server *s)
 	if (s->device.fd >= 0)
 		server_remove(s, &s->device);
 	fd = fd >= 0 ? fd_copy(fd) : -1;
-	/* An eventfd of a client's may be one that a read does not empty: hear of each signal once. */
+	/*
+	 * An eventfd of a client's may be one that a read does not empty: hear of each signal once.
+	 */
 	if (fd >= 0 &&
 	    server_add(s, &s->device, fd, EPOLLIN | (fd_is_eventfd(fd) ? EPOLLET : 0)) < 0)
 		server_log(s, VFIO_LOG_WARNING, "the device's events cannot be watched");
@@ -281,7 +283,9 @@ EXPORT int vfio_server_add_listener(struct vfio_server *s, int fd)
 /* ---- a socket of our own ------------------------------------------------------------------ */
 
 /*
- * Remove a socket that nobody listens on; -EADDRINUSE when somebody does, or when it is no socket.
+ * Remove a socket that nobody has open; -EADDRINUSE when somebody does, or when it is no socket. The
+ * question is asked with a datagram socket, which cannot connect to a stream: EPROTOTYPE says that
+ * there is one, and we have not become its client.
  */
 static int remove_stale(const struct sockaddr_un *addr)
 {
@@ -292,7 +296,7 @@ static int remove_stale(const struct sockaddr_un *addr)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EADDRINUSE;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	r = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? errno : 0;

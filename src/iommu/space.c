@@ -276,23 +276,38 @@ int space_copy(struct space *s, uint64_t iova, void *buf, size_t len, uint32_t p
 	return r;
 }
 
-int space_spans(struct space *s, uint64_t iova, size_t len, uint32_t prot, struct vfio_span *spans,
-		unsigned int max)
+/* How many pieces an accessible range has; 0 when one of them cannot be reached in place. */
+static unsigned int count_spans(struct space *s, uint64_t iova, size_t len)
 {
 	unsigned int n = 0;
-	int r = check_access(s, iova, len, prot);
 
-	if (r < 0)
-		return r;
-	while (len) {
+	for (; len; n++) {
 		const struct range *range = look_up(s, iova);
 		size_t bytes = bytes_in(range, iova, len);
 
 		if (!range->memory.addr)
-			return -ENOTSUP;
-		if (n == max)
-			return -ENOSPC;
-		spans[n++] = (struct vfio_span){ range->memory.addr + (iova - range->iova), bytes };
+			return 0;
+		iova += bytes;
+		len -= bytes;
+	}
+	return n;
+}
+
+int space_spans(struct space *s, uint64_t iova, size_t len, uint32_t prot, struct vfio_span *spans,
+		unsigned int max)
+{
+	int r = check_access(s, iova, len, prot);
+	unsigned int n = r < 0 ? 0 : count_spans(s, iova, len);
+
+	if (r < 0)
+		return r;
+	if (len && !n)
+		return -ENOTSUP;
+	for (unsigned int i = 0; i < n && n <= max; i++) {
+		const struct range *range = look_up(s, iova);
+		size_t bytes = bytes_in(range, iova, len);
+
+		spans[i] = (struct vfio_span){ range->memory.addr + (iova - range->iova), bytes };
 		iova += bytes;
 		len -= bytes;
 	}

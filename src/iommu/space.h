@@ -55,7 +55,10 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmappe
 /* Copy out of (VFIO_DMA_READ) or into (VFIO_DMA_WRITE) the space; permission is all or nothing. */
 int space_copy(struct space *s, uint64_t iova, void *buf, size_t len, uint32_t prot);
 
-/* The pieces of [iova, iova + len) in this process: their number, -EFAULT, -ENOTSUP, -ENOSPC. */
+/*
+ * The pieces of [iova, iova + len) in this process: their number (above max: none stored), -EFAULT,
+ * -ENOTSUP.
+ */
 int space_spans(struct space *s, uint64_t iova, size_t len, uint32_t prot, struct vfio_span *spans,
 		unsigned int max);
 

@@ -365,7 +365,9 @@ static void spans_are_the_pieces(void **state)
 	assert_int_equal(spans[0].len, 0x10);
 	assert_ptr_equal(spans[1].addr, memory + 2 * PAGE);
 	assert_int_equal(spans[1].len, 0x1010);
-	assert_int_equal(space_spans(s, 0x10ff0, 0x1020, VFIO_DMA_READ, spans, 1), -ENOSPC);
+	spans[0].addr = NULL;
+	assert_int_equal(space_spans(s, 0x10ff0, 0x1020, VFIO_DMA_READ, spans, 1), 2);
+	assert_null(spans[0].addr);
 	assert_int_equal(space_spans(s, 0x10000, 0, VFIO_DMA_READ, spans, 0), 0);
 	assert_int_equal(space_spans(s, 0x12000, 0x2000, VFIO_DMA_READ, spans, 3), -EFAULT);
 	assert_int_equal(space_spans(s, 0x10000, 3 * PAGE, VFIO_DMA_RW, spans, 2), 2);

@@ -135,6 +135,8 @@ static int hold(struct vfio_function *fn, struct probe *probe, uint64_t iova, si
 {
 	int spans = vfio_function_dma_spans(fn, iova, length, VFIO_DMA_WRITE, &probe->held, 1);
 
+	if (spans > 1)
+		return -ENOSPC;
 	if (spans < 0)
 		probe->held = (struct vfio_span){ 0 };
 	probe->held_iova = iova;
