@@ -121,9 +121,13 @@ static bool on_ready(struct device *device)
 static bool on_failed(struct device *device, struct json_object *event)
 {
 	const char *message = message_string(event, "message");
+	struct json_object *permanent;
 
 	if (!message)
 		return false;
+	if (json_object_object_get_ex(event, "permanent", &permanent) &&
+	    json_object_get_boolean(permanent))
+		device->unready = MAX_UNREADY;
 	device->explained = true;
 	/* The same reason once more is no news. */
 	if (!device->failure || strcmp(device->failure, message) != 0)
@@ -291,8 +295,7 @@ static void on_pulse(struct timer *timer)
 
 static void give_up(struct device *device)
 {
-	log_error(device->config->name, "did not get ready in %u starts: given up",
-		  device->unready);
+	log_error(device->config->name, "did not get ready: given up");
 	/* Whoever would wait for a connection is refused from now on. */
 	listener_close(&device->listener);
 	set_state(device, DEVICE_FAILED);

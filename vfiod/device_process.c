@@ -57,8 +57,25 @@ static _Noreturn void fail(const struct device_process *process, const char *for
 	if (!is_utf8(text))
 		snprintf(text, sizeof(text), "failed, for a reason that is not in UTF-8");
 	json_object_object_add(message, "message", json_object_new_string(text));
+	json_object_object_add(message, "permanent", json_object_new_boolean(process->hopeless));
 	message_send(process->channel, message, SEND_TIMEOUT_MS);
 	exit(EXIT_FAILURE);
+}
+
+/* Starting again changes nothing about such a mistake. */
+static bool is_permanent(enum vfio_error_code code)
+{
+	switch (code) {
+	case VFIO_E_NAME:
+	case VFIO_E_NO_BACKEND:
+	case VFIO_E_NO_DEVICE:
+	case VFIO_E_MODULE:
+	case VFIO_E_OPTION:
+	case VFIO_E_DESCRIPTION:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static _Noreturn void fail_with(const struct device_process *process, const char *what,
@@ -130,10 +147,13 @@ static void open_device(struct session *session)
 	ret = privileges_forbid_new();
 	if (ret < 0)
 		fail(process, "cannot forbid itself new privileges: %s", strerror(-ret));
-	if (vfio_open(&session->dev, process->device, &err) < 0)
+	if (vfio_open(&session->dev, process->device, &err) < 0) {
+		process->hopeless = is_permanent(err.code);
 		fail_with(process, "cannot open the device", &err);
+	}
 	/* Only a new connection puts it back for the next client, and the sandbox makes none. */
-	if (strcmp(vfio_backend_name(session->dev), "socket") == 0)
+	process->hopeless = strcmp(vfio_backend_name(session->dev), "socket") == 0;
+	if (process->hopeless)
 		fail(process, "%s is served already: let clients connect to it directly",
 		     process->device);
 }

@@ -32,6 +32,7 @@ struct device_process {
 	struct access access;
 	struct user user;
 	unsigned int client_timeout_ms;	/* 0: the default */
+	bool hopeless;			/* what fails now fails again */
 };
 
 /*

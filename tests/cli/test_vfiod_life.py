@@ -118,7 +118,8 @@ def test_device_that_cannot_be_opened(directory):
 
 
 def test_device_that_is_served_already(edu, directory):
-    result = run('--device', f'unix:{directory}/s', '--socket-path', directory / 'other')
+    result = run('--device', f'unix:{directory}/edu.sock', '--socket-path', directory / 's',
+                 VFIOD_RUNTIME_DIR=str(directory / 'run'))
     assert result.returncode == 1
     assert 'is served already: let clients connect to it directly' in result.stderr
 
@@ -130,7 +131,7 @@ def test_failed_device_beside_a_good_one(start, directory):
     vfiod = start('--config', config).wait_ready()
     devices = vfiod.devices()
     assert (devices['bad']['state'], devices['bad']['pid']) == ('failed', None)
-    assert devices['bad']['restarts'] == 4
+    assert devices['bad']['restarts'] == 0
     assert devices['good']['state'] == 'ready'
     assert hello(directory / 'bad.sock') in (errno.ENOENT, errno.ECONNREFUSED)
     with vfiod.control() as control:
