@@ -10,7 +10,8 @@ build=$1 file=$2
 	exit 1
 }
 
-dir=$(mktemp -d)
+# Not in $TMPDIR, which may be root's own: the driver runs as somebody else.
+dir=$(mktemp -d /tmp/vfio-demo-XXXXXX)
 vfiod=
 end() {
 	[ -z "$vfiod" ] || kill "$vfiod" 2>/dev/null || true

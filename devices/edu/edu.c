@@ -3,8 +3,8 @@
  * The "edu" device: QEMU's PCI card for learning to write drivers, as a software device.
  *
  * Written from its specification, QEMU's docs/specs/edu.rst; the numbers below are that document's
- * sections in order. Where the document leaves a question open, QEMU's behaviour is the answer, so
- * that a driver cannot tell the two apart:
+ * sections in order. Where the document leaves a question open, QEMU's behaviour is the answer. What
+ * is left of a difference is time (here everything is done at once) and what the document forbids.
  *
  *   1  Command line switches     dma_mask=N
  *   2  PCI specs                 identity, one BAR
@@ -116,8 +116,8 @@ static bool in_buffer(uint64_t addr, uint64_t count)
 
 /*
  * Move the bytes. The device drives only the address bits of its mask; the rest of a RAM address
- * is lost on the way. A range that leaves the buffer moves nothing; QEMU stops the whole machine
- * there, which is no example for a device that shares a process with its driver.
+ * is lost on the way. A range that leaves the buffer moves nothing, which the document does not say:
+ * older QEMUs stopped the whole machine there.
  *
  * The device has no error bit. A transfer that the IOMMU refuses ends like any other; the refusal
  * is in the function's fault record.

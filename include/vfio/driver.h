@@ -212,9 +212,10 @@ int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
 
 /*
  * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored),
- * all page aligned. With fd >= 0 the memory is shared with a device in another process; with fd =
- * -1 a server gets its bytes by message. The memory must stay until vfio_dma_unmap(). -EEXIST:
- * overlaps a map; -EINVAL: unaligned, empty, wraps round, no direction.
+ * all page aligned. With a memory file in fd (memfd, tmpfs, hugetlbfs) the memory is shared with a
+ * device in another process; with another file, or fd -1, a server gets its bytes by message. The
+ * memory must stay until vfio_dma_unmap(). -EEXIST: overlaps a map; -EINVAL: unaligned, empty,
+ * wraps round, no direction.
  */
 int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
 
