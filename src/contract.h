@@ -53,6 +53,8 @@ struct backend {
 	 */
 	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 	int (*reset)(struct vfio_dev *dev);
+	/* The users are strangers from now on: what they hold, too, must not be waited for. */
+	void (*distrust)(struct vfio_dev *dev);
 	/* The user has gone: interrupts and maps dropped, device at power-on. */
 	int (*recycle)(struct vfio_dev *dev);
 	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */

@@ -70,6 +70,11 @@ static int in_reset(struct vfio_dev *dev)
 	return function_reset(function_of(dev));
 }
 
+static void in_distrust(struct vfio_dev *dev)
+{
+	signaler_start(&function_of(dev)->signaler);
+}
+
 static int in_recycle(struct vfio_dev *dev)
 {
 	return function_power_on(function_of(dev));
@@ -115,6 +120,7 @@ static const struct backend inprocess = {
 	.dma_map = in_dma_map,
 	.dma_unmap = in_dma_unmap,
 	.reset = in_reset,
+	.distrust = in_distrust,
 	.recycle = in_recycle,
 	.fault = in_fault,
 	.poll_fd = in_poll_fd,

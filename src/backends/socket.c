@@ -419,6 +419,11 @@ static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 			 "vfio-user has no message that tells of DMA faults");
 }
 
+/* The eventfds are the server's affair. */
+static void sock_distrust(struct vfio_dev *dev)
+{
+}
+
 static int sock_recycle(struct vfio_dev *dev)
 {
 	return socket_reconnect(sock_of(dev));
@@ -481,6 +486,7 @@ const struct backend socket_backend = {
 	.dma_map = sock_dma_map,
 	.dma_unmap = sock_dma_unmap,
 	.reset = sock_reset,
+	.distrust = sock_distrust,
 	.recycle = sock_recycle,
 	.fault = sock_fault,
 	.poll_fd = sock_poll_fd,

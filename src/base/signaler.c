@@ -13,7 +13,13 @@
 
 void signaler_init(struct signaler *s)
 {
-	s->context = 0;
+	*s = (struct signaler){ .zero = -1 };
+}
+
+void signaler_start(struct signaler *s)
+{
+	if (s->zero >= 0)
+		return;
 	s->zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	if (s->zero >= 0 && syscall(SYS_io_setup, EVENTS, &s->context) < 0)
 		s->context = 0;

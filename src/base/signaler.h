@@ -18,6 +18,9 @@ struct signaler {
 };
 
 void signaler_init(struct signaler *s);
+/* From now on there are strangers. Before that, or if this cannot be had, it is a look and a write. */
+void signaler_start(struct signaler *s);
+/* Takes some milliseconds, once it was started. */
 void signaler_finish(struct signaler *s);
 
 /* Add one to the eventfd. A counter that is full says that the event is pending already. */

@@ -488,6 +488,7 @@ EXPORT int vfio_server_new(struct vfio_server **out, struct vfio_dev *dev,
 		tear_down(s);
 		return error_system(err, -r, "making a server");
 	}
+	dev->backend->distrust(dev);
 	*out = s;
 	return 0;
 }
