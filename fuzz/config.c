@@ -78,10 +78,10 @@ static void check_read_only(struct run *run, const uint8_t *config)
 static void check_chain(const uint8_t *config)
 {
 	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
-	const char *problem;
+	char problem[VFIO_PCI_PROBLEM_ROOM];
 
-	CHECK(vfio_pci_walk(config, CONFIG_SIZE, caps, &problem) == 3);
-	CHECK(!problem && caps[0].id == PCI_CAP_ID_PM && caps[1].id == PCI_CAP_ID_MSI);
+	CHECK(vfio_pci_walk(config, CONFIG_SIZE, caps, problem) == 3);
+	CHECK(!problem[0] && caps[0].id == PCI_CAP_ID_PM && caps[1].id == PCI_CAP_ID_MSI);
 	CHECK(caps[2].id == PCI_CAP_ID_MSIX && caps[2].next == 0);
 }
 

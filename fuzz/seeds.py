@@ -205,6 +205,19 @@ def space(*capabilities):
     return bytes(data)
 
 
+def express(flags, *capabilities):
+    """A function with extended capabilities."""
+    data = bytearray(space((16, struct.pack('<H', flags) + bytes(56))))
+    for n, (ident, body) in enumerate(capabilities):
+        at = len(data)
+        last = n == len(capabilities) - 1
+        link = 0 if last else at + 4 + len(body)
+        data += struct.pack('<I', ident | 1 << 16 | link << 20) + body
+    return bytes(data) + bytes(64)
+
+
+EXTENDED_LOOP = bytearray(express(0x02, (3, bytes(8))))
+EXTENDED_LOOP[0x103] = 0x10
 LOOP = bytearray(space((9, b'\4\0')))
 LOOP[0x41] = 0x40
 
@@ -214,6 +227,10 @@ DECODE = {
     'loop': bytes(LOOP),
     'at-the-end': STANDARD + bytes(36) + b'\xfc' + bytes(0xfc - 0x35) + b'\5\0\0\0',
     'bridge': STANDARD[:14] + b'\1' + bytes(50),
+    'extended': express(0x02, (1, bytes(0x28)), (0xb, b'\x42\0\x03\x01'), (3, bytes(8))),
+    'root-port': express(0x142, (1, bytes(0x34)), (0xd, b'\x5f\0\0\0'), (0x1d, bytes(8))),
+    'null-first': express(0x02, (0, b''), (0x10, bytes(0x3c)), (0x77, b'')),
+    'extended-loop': bytes(EXTENDED_LOOP),
 }
 
 VERSIONS = {

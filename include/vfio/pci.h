@@ -2,9 +2,10 @@
 /*
  * PCI configuration space as data.
  *
- * One table describes every register and bit that libvfio knows (PCI Local Bus 3.0, PCI Power
- * Management 1.2). It drives the virtual function, which serves configuration space, and the
- * decoder, which explains it. Nothing here opens or changes a device.
+ * One table describes every structure, register and bit that libvfio knows: the headers, the
+ * standard capabilities, the extended ones of PCI Express. It drives the virtual function, which
+ * serves configuration space, and the decoder, which explains it. Nothing here opens or changes a
+ * device.
  */
 #ifndef VFIO_PCI_H
 #define VFIO_PCI_H
@@ -16,6 +17,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- the table ---------------------------------------------------------------------------- */
 
 /* What a write does to a field. */
 enum vfio_pci_access {
@@ -30,58 +33,105 @@ enum vfio_pci_view {
 	VFIO_PCI_VIRTUAL,	/* the virtual function */
 };
 
-/* A row of the table: one field of one register of one structure. */
+/* What the user of a real device is shown of a structure. */
+enum vfio_pci_exposure {
+	VFIO_PCI_SHOWN,		/* it is in the list; writes go where the rows say */
+	VFIO_PCI_OPEN,		/* it is in the list; writes reach the device wherever they go */
+	VFIO_PCI_HIDDEN,	/* it is taken out of the list */
+};
+
+/* A row of the table: one field of one register. */
 struct vfio_pci_field {
-	uint16_t structure;	/* 0: the type 0 header; else a capability ID */
-	uint16_t reg;		/* the register's offset in the structure, bytes */
+	uint16_t reg;		/* the register's offset in its structure, bytes */
 	uint8_t width;		/* of the register: 1, 2 or 4 bytes */
 	uint8_t lsb, bits;	/* where the field lies in the register */
-	enum vfio_pci_access access;
+	enum vfio_pci_access access;	/* at a software device */
+	bool user_writes;	/* at a real device: the kernel lets its user write */
 	enum vfio_pci_view view;
-	uint16_t if_mask, if_value;	/* holds only if (16-bit word at +2 & if_mask) == if_value */
+	/*
+	 * Which structures have it: all if if_mask is 0. Otherwise the field if_mask of the 16-bit
+	 * word at +2 has a value v, and bit v of if_values is set.
+	 */
+	uint16_t if_mask;
+	uint32_t if_values;
 	const char *reg_name;	/* e.g. "Command" */
 	const char *name;	/* e.g. "BusMaster"; "" when the field is the whole register */
 };
 
-/* The table, in order of structure and offset; *count gets the number of rows. */
-const struct vfio_pci_field *vfio_pci_table(size_t *count);
+/* The number of a structure is its capability ID, 0 for the header, plus one of these: */
+#define VFIO_PCI_EXTENDED 0x10000	/* a capability of PCI Express, at 0x100 or above */
+#define VFIO_PCI_BRIDGE   0x20000	/* as it is in a function whose header is of type 1 */
 
-/* The name of a structure: "Header", "PM", "MSI", …; NULL for an ID that the table lacks. */
-const char *vfio_pci_structure_name(uint16_t structure);
-
-/* One capability that was found by walking the list. */
-struct vfio_pci_capability {
-	uint8_t id;
-	uint8_t offset;
-	uint8_t next;		/* as the register says */
+struct vfio_pci_structure {
+	uint32_t number;
+	uint16_t length;	/* in bytes; 0: not the same for all, or not known */
+	enum vfio_pci_exposure exposure;
+	const char *name;	/* e.g. "MSI" */
+	const struct vfio_pci_field *fields;	/* up to one of width 0; NULL: just the name */
 };
 
-/* PCI leaves room for 48 capabilities between 0x40 and 0xff. */
+/* The table, in order of number; *count gets how many structures it has. */
+const struct vfio_pci_structure *vfio_pci_table(size_t *count);
+
+/* The structure of this number, or NULL. */
+const struct vfio_pci_structure *vfio_pci_find(uint32_t number);
+
+/* Has a structure that lies at bytes, length of them, this field? */
+bool vfio_pci_applies(const struct vfio_pci_field *field, const uint8_t *bytes, size_t length);
+
+/* ---- the lists of capabilities ------------------------------------------------------------- */
+
+/* One capability that was found by walking a list. */
+struct vfio_pci_capability {
+	uint16_t id;		/* 0: a null capability, which says only where the next is */
+	uint8_t version;	/* of an extended capability; else 0 */
+	uint16_t offset;
+	uint16_t next;		/* as the register says */
+	uint16_t length;	/* bytes, no more than there are; 2 or 4 when not known */
+};
+
+/* PCI leaves room for 48 capabilities from 0x40 to 0xff, and for 960 from 0x100 to 0xfff. */
 #define VFIO_PCI_MAX_CAPABILITIES 48
+#define VFIO_PCI_MAX_EXTENDED     960
+
+/* Enough for what can be wrong with a list, in words. */
+#define VFIO_PCI_PROBLEM_ROOM 120
 
 /*
- * Walk the list of standard capabilities in len bytes of configuration space, which may be
- * anything. Stores up to VFIO_PCI_MAX_CAPABILITIES and returns how many were found. A list that
- * loops, or leaves 0x40 to 0xff, ends there, and *problem (if not NULL) points to what is wrong, in
- * words; otherwise *problem is NULL.
+ * Walk the list of standard, or of extended capabilities in len bytes of configuration space, which
+ * may be anything. Stores up to VFIO_PCI_MAX_CAPABILITIES, or VFIO_PCI_MAX_EXTENDED, and returns
+ * how many were found. A list that loops, or leaves its part of configuration space, ends there. If
+ * problem is not NULL it gets what is wrong, in words: that, or that capabilities overlap; it gets
+ * "" when all is well.
+ *
+ * Extended capabilities are looked for only if there is a PCI Express or PCI-X 2.0 capability.
  */
 unsigned vfio_pci_walk(const uint8_t *config, size_t len,
 		       struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES],
-		       const char **problem);
+		       char problem[VFIO_PCI_PROBLEM_ROOM]);
+unsigned vfio_pci_walk_extended(const uint8_t *config, size_t len,
+				struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED],
+				char problem[VFIO_PCI_PROBLEM_ROOM]);
+
+/* ---- the decoder --------------------------------------------------------------------------- */
 
 /* One decoded field; passed to the callback of vfio_pci_decode(). */
 struct vfio_pci_value {
 	const char *structure;		/* "Header", "MSI", …; "Capability": unknown */
-	uint8_t id;			/* capability ID, 0 for the header */
-	uint16_t offset;		/* of the register, from the start of configuration space */
-	const struct vfio_pci_field *field;	/* NULL for an unknown capability: just its ID */
+	uint16_t id;			/* capability ID, 0 for the header */
+	bool extended;			/* the ID is of an extended capability */
+	uint8_t version;		/* of an extended capability; else 0 */
+	uint16_t base;			/* of the structure, from the start of configuration space */
+	uint16_t offset;		/* of the register, from there too */
+	const struct vfio_pci_field *field;	/* NULL: no row is known, value is the ID */
 	uint32_t value;
 };
 
 /*
  * Explain len (64 or more) bytes of configuration space: callback once for each field of the
- * header, then of each capability in list order. A non-zero return of the callback ends the walk
- * and is returned; otherwise 0. -EINVAL when len is below 64, or when the header is not type 0.
+ * header, then of each capability in list order, extended ones last. A non-zero return of the
+ * callback ends the walk and is returned; otherwise 0. -EINVAL when len is below 64, or when the
+ * header is of neither type 0 nor type 1.
  */
 int vfio_pci_decode(const uint8_t *config, size_t len,
 		    int (*callback)(void *arg, const struct vfio_pci_value *value), void *arg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Walking and explaining configuration space that may hold anything. */
+/* Explaining configuration space that may hold anything. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <vfio/pci.h>
@@ -7,97 +7,108 @@
 #include "base/bits.h"
 #include "base/export.h"
 
-#define FIRST_CAPABILITY 0x40
-#define CAPABILITY_END   0x100
+struct decoder {
+	const uint8_t *config;
+	int (*callback)(void *arg, const struct vfio_pci_value *value);
+	void *arg;
+	bool bridge;		/* the header is of type 1 */
+};
 
-EXPORT unsigned vfio_pci_walk(const uint8_t *config, size_t len,
-			      struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES],
-			      const char **problem)
+/* Bridges have some structures of their own, and the others like everybody. */
+static const struct vfio_pci_structure *find(const struct decoder *d, uint32_t number)
 {
-	size_t end = len < CAPABILITY_END ? len : CAPABILITY_END;
-	uint8_t seen[CAPABILITY_END] = { 0 };
-	const char *what = NULL;
-	unsigned n = 0;
-	uint8_t at;
+	const struct vfio_pci_structure *s = NULL;
 
-	if (len < PCI_STD_HEADER_SIZEOF || !(config[PCI_STATUS] & PCI_STATUS_CAP_LIST)) {
-		if (problem)
-			*problem = NULL;
-		return 0;
-	}
-	for (at = config[PCI_CAPABILITY_LIST] & ~3; at; at = config[at + PCI_CAP_LIST_NEXT] & ~3) {
-		if (at < FIRST_CAPABILITY)
-			what = "the capability list points into the header";
-		else if (seen[at])
-			what = "the capability list loops";
-		else if ((size_t)at + 4 > end)
-			what = "the capability list goes on past the bytes that can be read";
-		else if (n == VFIO_PCI_MAX_CAPABILITIES)
-			what = "the capability list is longer than there is room for";
-		if (what)
-			break;
-		seen[at] = 1;
-		caps[n++] = (struct vfio_pci_capability){
-			.id = config[at], .offset = at, .next = config[at + PCI_CAP_LIST_NEXT],
-		};
-	}
-	if (problem)
-		*problem = what;
-	return n;
+	if (d->bridge)
+		s = vfio_pci_find(VFIO_PCI_BRIDGE | number);
+	return s ? s : vfio_pci_find(number);
 }
 
-/* The fields of one structure that begins at base. */
-static int decode_structure(const uint8_t *config, size_t len, uint8_t id, uint8_t base,
-			    int (*callback)(void *arg, const struct vfio_pci_value *value),
-			    void *arg)
+static uint32_t field_value(const struct vfio_pci_field *f, const uint8_t *structure)
 {
-	const char *name = vfio_pci_structure_name(id);
-	struct vfio_pci_value v = { .structure = name ? name : "Capability", .id = id };
-	bool known = false;
-	size_t rows;
-	const struct vfio_pci_field *f = vfio_pci_table(&rows);
+	uint32_t value = le_get(structure + f->reg, f->width) >> f->lsb;
 
-	for (; rows; rows--, f++) {
-		if (f->structure != id)
+	return f->bits < 32 ? value & ((1u << f->bits) - 1) : value;
+}
+
+/* The fields of the structure that *v is about, length bytes at v->base. */
+static int decode_structure(const struct decoder *d, struct vfio_pci_value *v, size_t length)
+{
+	const struct vfio_pci_structure *s = find(d, v->id | (v->extended ? VFIO_PCI_EXTENDED : 0));
+	const struct vfio_pci_field *f = s ? s->fields : NULL;
+	const uint8_t *bytes = d->config + v->base;
+	bool told = false;
+	int r = 0;
+
+	v->structure = s ? s->name : "Capability";
+	for (; f && f->width && !r; f++) {
+		if (!vfio_pci_applies(f, bytes, length))
 			continue;
-		known = true;
-		if (f->if_mask && (le16_get(config + base + 2) & f->if_mask) != f->if_value)
-			continue;
-		if (!is_inside(base + f->reg, f->width, len))
-			continue;
-		v.offset = base + f->reg;
-		v.field = f;
-		v.value = le_get(config + v.offset, f->width) >> f->lsb;
-		if (f->bits < 32)
-			v.value &= (1u << f->bits) - 1;
-		int r = callback(arg, &v);
-		if (r)
-			return r;
+		told = true;
+		v->offset = v->base + f->reg;
+		v->field = f;
+		v->value = field_value(f, bytes);
+		r = d->callback(d->arg, v);
 	}
-	if (known)
+	if (told)
+		return r;
+	v->offset = v->base;
+	v->field = NULL;
+	v->value = v->id;
+	return d->callback(d->arg, v);
+}
+
+static int decode_capability(const struct decoder *d, const struct vfio_pci_capability *c,
+			     bool extended)
+{
+	struct vfio_pci_value v = {
+		.id = c->id, .extended = extended, .version = c->version, .base = c->offset,
+	};
+
+	if (c->id == 0 && !extended)	/* the header's number, and no capability's */
 		return 0;
-	v.offset = base;
-	v.field = NULL;
-	v.value = id;
-	return callback(arg, &v);
+	return decode_structure(d, &v, c->length);
+}
+
+static int decode_standard(const struct decoder *d, size_t len)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
+	unsigned int n = vfio_pci_walk(d->config, len, caps, NULL);
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && !r; i++)
+		r = decode_capability(d, &caps[i], false);
+	return r;
+}
+
+static int decode_extended(const struct decoder *d, size_t len)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
+	unsigned int n = vfio_pci_walk_extended(d->config, len, caps, NULL);
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && !r; i++)
+		r = decode_capability(d, &caps[i], true);
+	return r;
 }
 
 EXPORT int vfio_pci_decode(const uint8_t *config, size_t len,
 			   int (*callback)(void *arg, const struct vfio_pci_value *value),
 			   void *arg)
 {
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
-	unsigned n;
+	struct decoder d = { .config = config, .callback = callback, .arg = arg };
+	struct vfio_pci_value header = { .id = 0 };
+	uint8_t layout;
 	int r;
 
-	if (len < PCI_STD_HEADER_SIZEOF || (config[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL)
+	if (len < PCI_STD_HEADER_SIZEOF)
 		return -EINVAL;
-	r = decode_structure(config, len, 0, 0, callback, arg);
-	n = vfio_pci_walk(config, len, caps, NULL);
-	for (unsigned i = 0; i < n && !r; i++) {
-		if (caps[i].id == 0)	/* the header's number, and no capability's */
-			continue;
-		r = decode_structure(config, len, caps[i].id, caps[i].offset, callback, arg);
-	}
-	return r;
+	layout = config[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK;
+	if (layout != PCI_HEADER_TYPE_NORMAL && layout != PCI_HEADER_TYPE_BRIDGE)
+		return -EINVAL;
+	d.bridge = layout == PCI_HEADER_TYPE_BRIDGE;
+	r = decode_structure(&d, &header, PCI_STD_HEADER_SIZEOF);
+	if (!r)
+		r = decode_standard(&d, len);
+	return r ? r : decode_extended(&d, len);
 }

@@ -1,142 +1,129 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of registers and bits. It drives the virtual function (function/config.c) and the
- * decoder (pci/decode.c); what is not here does not exist for either.
+ * The table of structures. With their rows, in the files beside this one, it drives the virtual
+ * function (function/config.c) and the decoder (pci/decode.c): what is not here does not exist for
+ * either.
  *
- * PCI Local Bus 3.0, chapter 6 and appendix D; PCI Power Management 1.2, chapter 3.
+ * Numbers: PCI Code and ID Assignment 1.11, chapters 2 and 3. Lengths that vary are in length.c.
  */
-#include <linux/pci_regs.h>
 #include <vfio/pci.h>
 
 #include "base/export.h"
+#include "pci/rows.h"
 
-#define HEADER 0
-#define PM     PCI_CAP_ID_PM
-#define MSI    PCI_CAP_ID_MSI
-#define MSIX   PCI_CAP_ID_MSIX
+#define BRIDGE(id) (VFIO_PCI_BRIDGE | (id))
+#define EXT(id)    (VFIO_PCI_EXTENDED | (id))
 
-#define RO   VFIO_PCI_RO
-#define RW   VFIO_PCI_RW
-#define RW1C VFIO_PCI_RW1C
-#define RAW  VFIO_PCI_RAW
-#define VIRT VFIO_PCI_VIRTUAL
+#define SHOWN  VFIO_PCI_SHOWN
+#define OPEN   VFIO_PCI_OPEN
+#define HIDDEN VFIO_PCI_HIDDEN
 
-/* Conditions on the MSI control word. */
-#define ALWAYS       0, 0
-#define MSI_32       PCI_MSI_FLAGS_64BIT, 0
-#define MSI_64       PCI_MSI_FLAGS_64BIT, PCI_MSI_FLAGS_64BIT
-#define MSI_BOTH     (PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT)
-#define MSI_32_MASK  MSI_BOTH, PCI_MSI_FLAGS_MASKBIT
-#define MSI_64_MASK  MSI_BOTH, MSI_BOTH
+static const struct vfio_pci_structure table[] = {
+	/* number, length, exposure, name, rows */
+	{ 0x00, 64, SHOWN,  "Header", pci_header },
+	{ 0x01,  8, SHOWN,  "PM", pci_pm },
+	{ 0x02, 12, SHOWN,  "AGP", pci_agp },
+	{ 0x03,  8, SHOWN,  "VPD", pci_vpd },
+	{ 0x04,  4, HIDDEN, "SlotID", pci_slot_id },
+	{ 0x05,  0, SHOWN,  "MSI", pci_msi },
+	{ 0x06,  0, HIDDEN, "CompactPCIHotSwap", NULL },
+	{ 0x07,  0, SHOWN,  "PCI-X", pci_x },
+	{ 0x08,  0, SHOWN,  "HyperTransport", pci_hyper_transport },
+	{ 0x09,  0, OPEN,   "VendorSpecific", pci_vendor },
+	{ 0x0a,  4, HIDDEN, "DebugPort", pci_debug_port },
+	{ 0x0b,  0, HIDDEN, "CompactPCIControl", NULL },
+	{ 0x0c,  8, HIDDEN, "HotPlug", pci_hot_plug },
+	{ 0x0d,  8, HIDDEN, "BridgeSubsystem", pci_bridge_subsystem },
+	{ 0x0e, 12, HIDDEN, "AGP8x", pci_agp },
+	{ 0x0f,  0, HIDDEN, "Secure", NULL },
+	{ 0x10,  0, SHOWN,  "PCIExpress", pci_express },
+	{ 0x11, 12, SHOWN,  "MSI-X", pci_msix },
+	{ 0x12,  0, SHOWN,  "SATA", pci_sata },
+	{ 0x13,  6, SHOWN,  "AdvancedFeatures", pci_advanced },
+	{ 0x14,  0, HIDDEN, "EnhancedAllocation", pci_enhanced },
+	{ 0x15,  0, HIDDEN, "FlatteningPortalBridge", NULL },
 
-static const struct vfio_pci_field table[] = {
-	/* structure, register, width, lsb, bits, access, view, condition, register name, name */
-	{ HEADER, 0x00, 2,  0, 16, RO,   VIRT, ALWAYS, "VendorID", "" },
-	{ HEADER, 0x02, 2,  0, 16, RO,   VIRT, ALWAYS, "DeviceID", "" },
-	{ HEADER, 0x04, 2,  0,  1, RW,   RAW,  ALWAYS, "Command", "IO" },
-	{ HEADER, 0x04, 2,  1,  1, RW,   RAW,  ALWAYS, "Command", "Memory" },
-	{ HEADER, 0x04, 2,  2,  1, RW,   RAW,  ALWAYS, "Command", "BusMaster" },
-	{ HEADER, 0x04, 2,  3,  1, RO,   RAW,  ALWAYS, "Command", "SpecialCycles" },
-	{ HEADER, 0x04, 2,  4,  1, RO,   RAW,  ALWAYS, "Command", "MemWrInvalidate" },
-	{ HEADER, 0x04, 2,  5,  1, RO,   RAW,  ALWAYS, "Command", "VGASnoop" },
-	{ HEADER, 0x04, 2,  6,  1, RW,   RAW,  ALWAYS, "Command", "ParityError" },
-	{ HEADER, 0x04, 2,  8,  1, RW,   RAW,  ALWAYS, "Command", "SERR" },
-	{ HEADER, 0x04, 2,  9,  1, RO,   RAW,  ALWAYS, "Command", "FastBackToBack" },
-	{ HEADER, 0x04, 2, 10,  1, RW,   VIRT, ALWAYS, "Command", "INTxDisable" },
-	{ HEADER, 0x06, 2,  3,  1, RO,   RAW,  ALWAYS, "Status", "INTx" },
-	{ HEADER, 0x06, 2,  4,  1, RO,   VIRT, ALWAYS, "Status", "CapabilityList" },
-	{ HEADER, 0x06, 2,  5,  1, RO,   RAW,  ALWAYS, "Status", "66MHz" },
-	{ HEADER, 0x06, 2,  7,  1, RO,   RAW,  ALWAYS, "Status", "FastBackToBack" },
-	{ HEADER, 0x06, 2,  8,  1, RW1C, RAW,  ALWAYS, "Status", "MasterDataParity" },
-	{ HEADER, 0x06, 2,  9,  2, RO,   RAW,  ALWAYS, "Status", "DEVSEL" },
-	{ HEADER, 0x06, 2, 11,  1, RW1C, RAW,  ALWAYS, "Status", "SignaledTargetAbort" },
-	{ HEADER, 0x06, 2, 12,  1, RW1C, RAW,  ALWAYS, "Status", "ReceivedTargetAbort" },
-	{ HEADER, 0x06, 2, 13,  1, RW1C, RAW,  ALWAYS, "Status", "ReceivedMasterAbort" },
-	{ HEADER, 0x06, 2, 14,  1, RW1C, RAW,  ALWAYS, "Status", "SignaledSystemError" },
-	{ HEADER, 0x06, 2, 15,  1, RW1C, RAW,  ALWAYS, "Status", "DetectedParityError" },
-	{ HEADER, 0x08, 1,  0,  8, RO,   RAW,  ALWAYS, "RevisionID", "" },
-	{ HEADER, 0x09, 1,  0,  8, RO,   RAW,  ALWAYS, "Interface", "" },
-	{ HEADER, 0x0a, 1,  0,  8, RO,   RAW,  ALWAYS, "SubClass", "" },
-	{ HEADER, 0x0b, 1,  0,  8, RO,   RAW,  ALWAYS, "BaseClass", "" },
-	{ HEADER, 0x0c, 1,  0,  8, RW,   RAW,  ALWAYS, "CacheLineSize", "" },
-	{ HEADER, 0x0d, 1,  0,  8, RW,   RAW,  ALWAYS, "LatencyTimer", "" },
-	{ HEADER, 0x0e, 1,  0,  7, RO,   RAW,  ALWAYS, "HeaderType", "Layout" },
-	{ HEADER, 0x0e, 1,  7,  1, RO,   RAW,  ALWAYS, "HeaderType", "MultiFunction" },
-	{ HEADER, 0x0f, 1,  0,  8, RO,   RAW,  ALWAYS, "BIST", "" },
-	{ HEADER, 0x10, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR0", "" },
-	{ HEADER, 0x14, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR1", "" },
-	{ HEADER, 0x18, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR2", "" },
-	{ HEADER, 0x1c, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR3", "" },
-	{ HEADER, 0x20, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR4", "" },
-	{ HEADER, 0x24, 4,  0, 32, RW,   VIRT, ALWAYS, "BAR5", "" },
-	{ HEADER, 0x28, 4,  0, 32, RO,   RAW,  ALWAYS, "CardBusCIS", "" },
-	{ HEADER, 0x2c, 2,  0, 16, RO,   RAW,  ALWAYS, "SubsystemVendorID", "" },
-	{ HEADER, 0x2e, 2,  0, 16, RO,   RAW,  ALWAYS, "SubsystemID", "" },
-	{ HEADER, 0x30, 4,  0, 32, RW,   VIRT, ALWAYS, "ROM", "" },
-	{ HEADER, 0x34, 1,  0,  8, RO,   VIRT, ALWAYS, "CapabilityPointer", "" },
-	{ HEADER, 0x3c, 1,  0,  8, RW,   VIRT, ALWAYS, "InterruptLine", "" },
-	{ HEADER, 0x3d, 1,  0,  8, RO,   VIRT, ALWAYS, "InterruptPin", "" },
-	{ HEADER, 0x3e, 1,  0,  8, RO,   RAW,  ALWAYS, "MinGrant", "" },
-	{ HEADER, 0x3f, 1,  0,  8, RO,   RAW,  ALWAYS, "MaxLatency", "" },
+	{ EXT(0x00),    4, HIDDEN, "Null", NULL },
+	{ EXT(0x01),    0, SHOWN,  "AER", pci_aer },
+	{ EXT(0x02),    0, SHOWN,  "VC", pci_vc },
+	{ EXT(0x03), 0x0c, SHOWN,  "SerialNumber", pci_serial },
+	{ EXT(0x04), 0x10, SHOWN,  "PowerBudgeting", pci_power_budget },
+	{ EXT(0x05),    0, HIDDEN, "RCLinkDeclaration", pci_link_decl },
+	{ EXT(0x06), 0x0c, HIDDEN, "RCInternalLink", NULL },
+	{ EXT(0x07),    0, HIDDEN, "RCEventCollector", pci_event_collector },
+	{ EXT(0x08),    0, SHOWN,  "MFVC", pci_vc },
+	{ EXT(0x09),    0, SHOWN,  "VC9", pci_vc },
+	{ EXT(0x0a),    0, HIDDEN, "RCRB", NULL },
+	{ EXT(0x0b),    0, OPEN,   "VSEC", pci_vsec },
+	{ EXT(0x0c),    0, HIDDEN, "ConfigAccess", NULL },
+	{ EXT(0x0d),    0, SHOWN,  "ACS", pci_acs },
+	{ EXT(0x0e),    8, SHOWN,  "ARI", pci_ari },
+	{ EXT(0x0f),    8, SHOWN,  "ATS", pci_ats },
+	{ EXT(0x10), 0x40, SHOWN,  "SR-IOV", pci_sriov },
+	{ EXT(0x11),    0, HIDDEN, "MR-IOV", NULL },
+	{ EXT(0x12),    0, SHOWN,  "Multicast", pci_multicast },
+	{ EXT(0x13), 0x10, SHOWN,  "PRI", pci_pri },
+	{ EXT(0x14),    0, HIDDEN, "AMD", NULL },
+	{ EXT(0x15),    0, SHOWN,  "ReBAR", pci_rebar },
+	{ EXT(0x16),    0, SHOWN,  "DPA", pci_dpa },
+	{ EXT(0x17),    0, SHOWN,  "TPH", pci_tph },
+	{ EXT(0x18),    8, SHOWN,  "LTR", pci_ltr },
+	{ EXT(0x19),    0, HIDDEN, "SecondaryPCIe", pci_secondary },
+	{ EXT(0x1a),    0, HIDDEN, "PMUX", NULL },
+	{ EXT(0x1b),    8, HIDDEN, "PASID", pci_pasid },
+	{ EXT(0x1c),    8, HIDDEN, "LNR", pci_lnr },
+	{ EXT(0x1d),    0, HIDDEN, "DPC", pci_dpc },
+	{ EXT(0x1e), 0x10, HIDDEN, "L1SS", pci_l1ss },
+	{ EXT(0x1f), 0x0c, HIDDEN, "PTM", pci_ptm },
+	{ EXT(0x20),    0, HIDDEN, "M-PCIe", NULL },
+	{ EXT(0x21), 0x10, HIDDEN, "FRSQueueing", NULL },
+	{ EXT(0x22), 0x0c, HIDDEN, "ReadinessTime", pci_readiness },
+	{ EXT(0x23),    0, OPEN,   "DVSEC", pci_dvsec },
+	{ EXT(0x24),    0, HIDDEN, "VFReBAR", pci_rebar },
+	{ EXT(0x25), 0x0c, HIDDEN, "DLF", pci_dlf },
+	{ EXT(0x26),    0, HIDDEN, "16GT", pci_16gt },
+	{ EXT(0x27),    0, HIDDEN, "LaneMargining", NULL },
+	{ EXT(0x28),    0, HIDDEN, "HierarchyID", NULL },
+	{ EXT(0x29), 0x10, HIDDEN, "NPEM", pci_npem },
+	{ EXT(0x2a),    0, HIDDEN, "32GT", NULL },
+	{ EXT(0x2b),    0, HIDDEN, "AlternateProtocol", NULL },
+	{ EXT(0x2c),    0, HIDDEN, "SFI", NULL },
+	{ EXT(0x2d),    0, HIDDEN, "ShadowFunctions", NULL },
+	{ EXT(0x2e), 0x18, HIDDEN, "DOE", pci_doe },
+	{ EXT(0x2f),    0, HIDDEN, "Device3", NULL },
+	{ EXT(0x30),    0, HIDDEN, "IDE", NULL },
+	{ EXT(0x31),    0, HIDDEN, "64GT", NULL },
+	{ EXT(0x32),    0, HIDDEN, "FlitLogging", NULL },
+	{ EXT(0x33),    0, HIDDEN, "FlitPerformance", NULL },
+	{ EXT(0x34),    0, HIDDEN, "FlitErrorInjection", NULL },
 
-	{ PM, 0x02, 2,  0,  3, RO, RAW,  ALWAYS, "PMC", "Version" },
-	{ PM, 0x02, 2,  3,  1, RO, RAW,  ALWAYS, "PMC", "Clock" },
-	{ PM, 0x02, 2,  5,  1, RO, RAW,  ALWAYS, "PMC", "DeviceSpecificInit" },
-	{ PM, 0x02, 2,  6,  3, RO, RAW,  ALWAYS, "PMC", "AuxCurrent" },
-	{ PM, 0x02, 2,  9,  1, RO, RAW,  ALWAYS, "PMC", "D1" },
-	{ PM, 0x02, 2, 10,  1, RO, RAW,  ALWAYS, "PMC", "D2" },
-	{ PM, 0x02, 2, 11,  5, RO, VIRT, ALWAYS, "PMC", "PMESupport" },
-	{ PM, 0x04, 2,  0,  2, RW, RAW,  ALWAYS, "PMCSR", "PowerState" },
-	{ PM, 0x04, 2,  3,  1, RO, RAW,  ALWAYS, "PMCSR", "NoSoftReset" },
-	{ PM, 0x04, 2,  8,  1, RO, VIRT, ALWAYS, "PMCSR", "PMEEnable" },
-	{ PM, 0x04, 2,  9,  4, RO, RAW,  ALWAYS, "PMCSR", "DataSelect" },
-	{ PM, 0x04, 2, 13,  2, RO, RAW,  ALWAYS, "PMCSR", "DataScale" },
-	{ PM, 0x04, 2, 15,  1, RO, VIRT, ALWAYS, "PMCSR", "PMEStatus" },
-	{ PM, 0x06, 1,  0,  8, RO, RAW,  ALWAYS, "BridgeSupport", "" },
-	{ PM, 0x07, 1,  0,  8, RO, RAW,  ALWAYS, "Data", "" },
-
-	{ MSI, 0x02, 2,  0,  1, RW, VIRT, ALWAYS,      "Control", "Enable" },
-	{ MSI, 0x02, 2,  1,  3, RO, RAW,  ALWAYS,      "Control", "MultipleCapable" },
-	{ MSI, 0x02, 2,  4,  3, RW, VIRT, ALWAYS,      "Control", "MultipleEnable" },
-	{ MSI, 0x02, 2,  7,  1, RO, RAW,  ALWAYS,      "Control", "64Bit" },
-	{ MSI, 0x02, 2,  8,  1, RO, RAW,  ALWAYS,      "Control", "VectorMask" },
-	{ MSI, 0x04, 4,  0, 32, RW, VIRT, ALWAYS,      "Address", "" },
-	{ MSI, 0x08, 4,  0, 32, RW, VIRT, MSI_64,      "UpperAddress", "" },
-	{ MSI, 0x08, 2,  0, 16, RW, VIRT, MSI_32,      "Data", "" },
-	{ MSI, 0x0c, 2,  0, 16, RW, VIRT, MSI_64,      "Data", "" },
-	{ MSI, 0x0c, 4,  0, 32, RW, RAW,  MSI_32_MASK, "Mask", "" },
-	{ MSI, 0x10, 4,  0, 32, RW, RAW,  MSI_64_MASK, "Mask", "" },
-	{ MSI, 0x10, 4,  0, 32, RO, RAW,  MSI_32_MASK, "Pending", "" },
-	{ MSI, 0x14, 4,  0, 32, RO, RAW,  MSI_64_MASK, "Pending", "" },
-
-	{ MSIX, 0x02, 2,  0, 11, RO, RAW, ALWAYS, "Control", "TableSize-1" },
-	{ MSIX, 0x02, 2, 14,  1, RO, RAW, ALWAYS, "Control", "FunctionMask" },
-	{ MSIX, 0x02, 2, 15,  1, RO, RAW, ALWAYS, "Control", "Enable" },
-	{ MSIX, 0x04, 4,  0,  3, RO, RAW, ALWAYS, "Table", "BAR" },
-	{ MSIX, 0x04, 4,  3, 29, RO, RAW, ALWAYS, "Table", "Offset>>3" },
-	{ MSIX, 0x08, 4,  0,  3, RO, RAW, ALWAYS, "Pending", "BAR" },
-	{ MSIX, 0x08, 4,  3, 29, RO, RAW, ALWAYS, "Pending", "Offset>>3" },
+	/* VFIO binds to no bridge. */
+	{ BRIDGE(0x00), 64, HIDDEN, "Header", pci_bridge_header },
+	{ BRIDGE(0x07), 16, HIDDEN, "PCI-X", pci_x_bridge },
 };
 
-/* Names of capability IDs, those without rows included (PCI Code and ID Assignment 1.11, ch. 2). */
-static const char *const names[] = {
-	[HEADER] = "Header",           [0x01] = "PM",             [0x02] = "AGP",
-	[0x03] = "VPD",                [0x04] = "SlotID",         [0x05] = "MSI",
-	[0x06] = "CompactPCIHotSwap",  [0x07] = "PCI-X",          [0x08] = "HyperTransport",
-	[0x09] = "VendorSpecific",     [0x0a] = "DebugPort",      [0x0b] = "CompactPCIControl",
-	[0x0c] = "HotPlug",            [0x0d] = "BridgeSubsystem", [0x0e] = "AGP8x",
-	[0x0f] = "Secure",             [0x10] = "PCIExpress",     [0x11] = "MSI-X",
-	[0x12] = "SATA",               [0x13] = "AdvancedFeatures", [0x14] = "EnhancedAllocation",
-	[0x15] = "FlatteningPortalBridge",
-};
-
-EXPORT const struct vfio_pci_field *vfio_pci_table(size_t *count)
+EXPORT const struct vfio_pci_structure *vfio_pci_table(size_t *count)
 {
 	*count = sizeof(table) / sizeof(table[0]);
 	return table;
 }
 
-EXPORT const char *vfio_pci_structure_name(uint16_t structure)
+EXPORT const struct vfio_pci_structure *vfio_pci_find(uint32_t number)
 {
-	return structure < sizeof(names) / sizeof(names[0]) ? names[structure] : NULL;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].number == number)
+			return &table[i];
+	return NULL;
+}
+
+EXPORT bool vfio_pci_applies(const struct vfio_pci_field *f, const uint8_t *bytes, size_t length)
+{
+	unsigned int value;
+
+	if (f->reg + f->width > length)
+		return false;
+	if (!f->if_mask)
+		return true;
+	value = ((bytes[2] | bytes[3] << 8) & f->if_mask) >> __builtin_ctz(f->if_mask);
+	return f->if_values >> value & 1;
 }
