@@ -62,7 +62,7 @@ static int keep_common(void *arg, const struct vfio_pci_value *value)
 }
 
 /*
- * The decoder knows type 0 only. Other headers begin in the same way, so it is shown a copy of
+ * The decoder knows types 0 and 1. Other headers begin in the same way, so it is shown a copy of
  * that part which claims to be of type 0.
  */
 static void decode_common(struct description *desc)
@@ -76,16 +76,21 @@ static void decode_common(struct description *desc)
 
 static void check_capabilities(struct device *d)
 {
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
-	const char *problem;
+	struct vfio_pci_capability standard[VFIO_PCI_MAX_CAPABILITIES];
+	struct vfio_pci_capability extended[VFIO_PCI_MAX_EXTENDED];
+	const struct description *desc = d->description;
+	char problem[VFIO_PCI_PROBLEM_ROOM];
 
-	vfio_pci_walk(d->description->config, d->description->config_len, caps, &problem);
-	if (!problem)
-		return;
-	if (d->kind == KIND_PCI && d->description->config_len == PCI_STD_HEADER_SIZEOF)
-		problem = "the capabilities cannot be read: without privilege the kernel gives "
-			  "only 64 bytes of configuration space; run lsvfio as root";
-	device_problem(d, memory_copy(problem));
+	vfio_pci_walk(desc->config, desc->config_len, standard, problem);
+	if (problem[0] && d->kind == KIND_PCI && desc->config_len == PCI_STD_HEADER_SIZEOF)
+		device_problem(d, memory_copy("the capabilities cannot be read: without privilege "
+					      "the kernel gives only 64 bytes of configuration "
+					      "space; run lsvfio as root"));
+	else if (problem[0])
+		device_problem(d, memory_copy(problem));
+	vfio_pci_walk_extended(desc->config, desc->config_len, extended, problem);
+	if (problem[0])
+		device_problem(d, memory_copy(problem));
 }
 
 static bool is_all_ones(const struct description *desc)
@@ -101,9 +106,7 @@ static void explain_other(struct device *d)
 	uint8_t type = layout(d->description);
 
 	decode_common(d->description);
-	if (type == PCI_HEADER_TYPE_BRIDGE)
-		device_problem(d, memory_copy("bridge (type 1): header only"));
-	else if (type == PCI_HEADER_TYPE_CARDBUS)
+	if (type == PCI_HEADER_TYPE_CARDBUS)
 		device_problem(d, memory_copy("CardBus bridge (type 2): header only"));
 	else
 		device_problem(d, memory_printf("unknown header (type %u): header only", type));
@@ -125,10 +128,8 @@ void config_explain(struct device *d)
 		return;
 	}
 	identify(d);
-	if (layout(desc) != PCI_HEADER_TYPE_NORMAL) {
+	if (vfio_pci_decode(desc->config, desc->config_len, keep, desc) == 0)
+		check_capabilities(d);
+	else
 		explain_other(d);
-		return;
-	}
-	vfio_pci_decode(desc->config, desc->config_len, keep, desc);
-	check_capabilities(d);
 }

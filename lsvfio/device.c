@@ -7,6 +7,7 @@ const char *kind_name(enum kind kind)
 {
 	static const char *const names[] = {
 		[KIND_VFIOD] = "vfiod", [KIND_PCI] = "pci", [KIND_OPENED] = "opened",
+		[KIND_DUMP] = "dump",
 	};
 
 	return names[kind];

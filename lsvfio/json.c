@@ -158,6 +158,7 @@ static struct json_object *field_value(const struct vfio_pci_value *v)
 	value_set(o, "bits", value_number(v->field->bits));
 	value_set(o, "value", value_number(v->value));
 	value_set(o, "access", value_string(access[v->field->access]));
+	value_set(o, "user_writes", json_object_new_boolean(v->field->user_writes));
 	value_set(o, "view", value_string(view[v->field->view]));
 	return o;
 }
@@ -171,6 +172,9 @@ static struct json_object *register_value(const struct vfio_pci_value *v,
 	*fields = value_list();
 	value_set(o, "structure", value_string(v->structure));
 	value_set(o, "id", value_number(v->id));
+	value_set(o, "extended", json_object_new_boolean(v->extended));
+	value_set(o, "version", v->extended ? value_number(v->version) : NULL);
+	value_set(o, "base", value_number(v->base));
 	value_set(o, "offset", value_number(v->offset));
 	value_set(o, "register", v->field ? value_string(v->field->reg_name) : NULL);
 	value_set(o, "fields", *fields);
@@ -185,7 +189,7 @@ static struct json_object *decoded_value(const struct description *desc)
 	for (size_t i = 0; i < desc->nvalues; i++) {
 		const struct vfio_pci_value *v = &desc->values[i];
 
-		if (!above || above->structure != v->structure || above->offset != v->offset)
+		if (!above || above->base != v->base || above->offset != v->offset)
 			value_add(list, register_value(v, &fields));
 		if (v->field)
 			value_add(fields, field_value(v));

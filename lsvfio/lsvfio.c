@@ -2,8 +2,8 @@
 /*
  * lsvfio: list the devices of running vfiods and the machine's PCI devices, or show some in full.
  *
- * Reading order: this file, model.h, lsvfio.h; then vfiod.c and pci.c, where devices come from, and
- * list.c, show.c and json.c, where they go.
+ * Reading order: this file, model.h, lsvfio.h; then vfiod.c, pci.c and dump.c, where devices come
+ * from, and list.c, show.c and json.c, where they go.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,7 @@
 
 enum {
 	OPT_CONTROL = 256,
+	OPT_CONFIG,
 	OPT_SYSFS,
 	OPT_NO_VFIOD,
 	OPT_NO_PCI,
@@ -31,6 +32,7 @@ static const struct option long_options[] = {
 	{ "noheadings", no_argument, NULL, 'n' },
 	{ "slot", required_argument, NULL, 's' },
 	{ "id", required_argument, NULL, 'd' },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "sysfs", required_argument, NULL, OPT_SYSFS },
 	{ "no-vfiod", no_argument, NULL, OPT_NO_VFIOD },
@@ -56,6 +58,8 @@ static const char usage_text[] =
 	"  -n, --noheadings         print no headings\n"
 	"  -s, --slot SLOT          list only [[[domain]:]bus]:][slot][.func]\n"
 	"  -d, --id ID              list only [vendor]:[device][:class]\n"
+	"      --config FILE        show what FILE holds of configuration space: raw bytes, or\n"
+	"                           the output of lspci -xxxx; repeatable\n"
 	"      --control PATH       ask the vfiod of this control socket; repeatable\n"
 	"      --sysfs DIR          read DIR instead of /sys\n"
 	"      --no-vfiod           leave vfiod's devices out\n"
@@ -73,6 +77,7 @@ struct options {
 	const char *list_only;	/* an option that was given and is for the list alone */
 	const char *colour;
 	bool json, list_columns;
+	struct paths dumps;
 	struct columns columns;
 	struct look look;
 };
@@ -174,6 +179,9 @@ static int one_option(struct options *o, int c)
 	case OPT_LIST_COLUMNS:
 		o->list_columns = true;
 		return 0;
+	case OPT_CONFIG:
+		paths_add(&o->dumps, optarg);
+		return 0;
 	case OPT_CONTROL:
 	case OPT_SYSFS:
 	case OPT_NO_VFIOD:
@@ -208,7 +216,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return -1;
 }
 
-static int check_options(struct options *o, int devices)
+static int check_options(struct options *o, bool full)
 {
 	char *wrong = columns_parse(&o->columns, o->output);
 
@@ -217,8 +225,9 @@ static int check_options(struct options *o, int devices)
 		free(wrong);
 		return EXIT_USAGE;
 	}
-	if (devices && o->list_only)
-		return wrong_usage("this is for the list, and a DEVICE is named", o->list_only);
+	if (full && o->list_only)
+		return wrong_usage("this is for the list, and a DEVICE or a file is named",
+				   o->list_only);
 	if (o->json && o->look.raw)
 		return wrong_usage("not together with --json", "--raw");
 	if (o->sources.vfiods.named && !o->sources.vfiod)
@@ -282,21 +291,25 @@ static void print_full(struct device_list *list, const struct options *o)
 static int show_devices(struct options *o, char **names, int n)
 {
 	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
-	int found = 0;
+	int found = 0, asked = n + (int)o->dumps.n;
 
+	for (size_t i = 0; i < o->dumps.n; i++)
+		if (dump_show(&list, o->dumps.path[i]))
+			found++;
 	for (int i = 0; i < n; i++)
 		if (lookup_device(&list, &o->sources, names[i]))
 			found++;
 	print_full(&list, o);
 	device_list_free(&list);
-	if (found == n)
+	if (found == asked)
 		return EXIT_ALL;
 	return found ? EXIT_SOME : EXIT_NONE;
 }
 
 static int run(struct options *o, char **names, int n)
 {
-	int r = check_options(o, n);
+	bool full = n || o->dumps.n;
+	int r = check_options(o, full);
 
 	if (r >= 0)
 		return r;
@@ -306,7 +319,7 @@ static int run(struct options *o, char **names, int n)
 	}
 	if (o->sources.vfiod && !o->sources.vfiods.named)
 		runtime_scan(&o->sources.vfiods.paths);
-	return n ? show_devices(o, names, n) : list_devices(o);
+	return full ? show_devices(o, names, n) : list_devices(o);
 }
 
 /* What could not be written was not shown. */
@@ -334,5 +347,6 @@ int main(int argc, char **argv)
 		status = run(&o, argv + optind, argc - optind);
 	ids_close(o.ids);
 	paths_free(&o.sources.vfiods.paths);
+	paths_free(&o.dumps);
 	return close_stdout(status);
 }

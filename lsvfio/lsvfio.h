@@ -101,6 +101,11 @@ int pci_show(struct device_list *list, const char *root, const struct pci_addres
 /* Open a device by its string, look at it, close it. On failure *err says why. */
 int opened_show(struct device_list *list, const char *string, struct vfio_error *err);
 
+/* ---- dump.c: configuration space in a file -------------------------------------------------- */
+
+/* Add each device of a file: raw bytes, or what lspci -x prints. False after a complaint. */
+bool dump_show(struct device_list *list, const char *path);
+
 /* ---- runtime.c: where control sockets are ------------------------------------------------- */
 
 struct paths {

@@ -24,6 +24,7 @@ enum kind {
 	KIND_VFIOD,		/* served by a vfiod, which was asked over its control socket */
 	KIND_PCI,		/* one of the machine's, read from sysfs */
 	KIND_OPENED,		/* opened by its device string, as a client */
+	KIND_DUMP,		/* configuration space alone, from a file */
 };
 
 struct pci_address {

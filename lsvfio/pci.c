@@ -247,14 +247,14 @@ static void count_irqs(struct description *desc)
 	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
 	const uint8_t *config = desc->config;
 	uint32_t count[] = { 0, 0, 0 }, known = 3;
-	const char *problem;
+	char problem[VFIO_PCI_PROBLEM_ROOM];
 	unsigned int n;
 
 	if (desc->config_len < PCI_STD_HEADER_SIZEOF || desc->nvalues == 0)
 		return;
 	count[VFIO_PCI_INTX_IRQ_INDEX] = config[PCI_INTERRUPT_PIN] != 0;
-	n = vfio_pci_walk(config, desc->config_len, caps, &problem);
-	if (problem)
+	n = vfio_pci_walk(config, desc->config_len, caps, problem);
+	if (problem[0])
 		known = 1;	/* MSI and MSI-X may be among the capabilities that were not read */
 	for (unsigned int i = 0; i < n; i++) {
 		uint16_t control = config_word(config, caps[i].offset + 2u);

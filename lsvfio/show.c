@@ -7,6 +7,9 @@
 
 #include "lsvfio.h"
 
+/* A register of so many fields takes one line when none of them is set. */
+#define MANY_FIELDS 4
+
 static void heading(const char *text, const struct look *look)
 {
 	printf(look->colour ? "\n\033[1m%s\033[0m\n" : "\n%s\n", text);
@@ -187,19 +190,42 @@ static char *value_text(const struct vfio_pci_value *v)
 	return memory_printf("0x%0*" PRIx32, (v->field->bits + 3) / 4, v->value);
 }
 
+/* Capabilities with the place where they begin, as lspci has it. */
+static char *structure_text(const struct vfio_pci_value *v)
+{
+	if (v->extended)
+		return memory_printf("%s [%03x v%u]", v->structure, v->base, v->version);
+	if (v->base)
+		return memory_printf("%s [%02x]", v->structure, v->base);
+	return memory_copy(v->structure);
+}
+
+static bool same_register(const struct vfio_pci_value *a, const struct vfio_pci_value *b)
+{
+	return a->base == b->base && a->offset == b->offset && a->field && b->field;
+}
+
 /* What is the same as in the line above is left out, so that structures and registers stand out. */
-static void value_line(struct libscols_table *table, const struct vfio_pci_value *v,
-		       const struct vfio_pci_value *above)
+static struct libscols_line *register_line(struct libscols_table *table,
+					   const struct vfio_pci_value *v,
+					   const struct vfio_pci_value *above)
 {
 	struct libscols_line *line = table_line(table);
-	bool same = above && above->structure == v->structure && above->field && v->field;
 
-	if (!same)
-		table_put(line, 0, memory_copy(v->structure));
-	if (!same || above->offset != v->offset) {
+	if (!above || above->base != v->base)
+		table_put(line, 0, structure_text(v));
+	if (!above || !same_register(above, v)) {
 		table_put(line, 1, memory_printf("0x%02x", v->offset));
 		table_put(line, 2, memory_copy(v->field ? v->field->reg_name : "(not decoded)"));
 	}
+	return line;
+}
+
+static void value_line(struct libscols_table *table, const struct vfio_pci_value *v,
+		       const struct vfio_pci_value *above)
+{
+	struct libscols_line *line = register_line(table, v, above);
+
 	if (v->field) {
 		table_put(line, 3, memory_copy(v->field->name));
 		table_put(line, 4, value_text(v));
@@ -208,17 +234,50 @@ static void value_line(struct libscols_table *table, const struct vfio_pci_value
 	}
 }
 
+/* The fields of the register that n values begin with, if none of them is set; else 0. */
+static size_t count_unset(const struct vfio_pci_value *values, size_t n)
+{
+	size_t fields = 0;
+
+	for (; fields < n && same_register(&values[0], &values[fields]); fields++)
+		if (values[fields].value)
+			return 0;
+	return fields;
+}
+
+/* Print the register that n values begin with; returns how many are its fields. */
+static size_t print_register(struct libscols_table *table, const struct vfio_pci_value *values,
+			     size_t n, const struct vfio_pci_value *above)
+{
+	size_t unset = count_unset(values, n), i = 0;
+
+	if (unset >= MANY_FIELDS) {
+		struct libscols_line *line = register_line(table, values, above);
+
+		table_put(line, 3, memory_printf("(all %zu)", unset));
+		table_put(line, 4, memory_copy("0"));
+		return unset;
+	}
+	do {
+		value_line(table, &values[i], i ? &values[i - 1] : above);
+		i++;
+	} while (i < n && same_register(&values[0], &values[i]));
+	return i;
+}
+
 static void print_config(const struct description *desc, const struct look *look)
 {
 	struct libscols_table *table = table_new(look);
+	size_t done = 0;
 
 	table_column(table, "STRUCTURE", 0, 0);
 	table_column(table, "OFFSET", 0, SCOLS_FL_RIGHT);
 	table_column(table, "REGISTER", 0, 0);
 	table_column(table, "FIELD", 0, 0);
 	table_column(table, "VALUE", 0, 0);
-	for (size_t i = 0; i < desc->nvalues; i++)
-		value_line(table, &desc->values[i], i ? &desc->values[i - 1] : NULL);
+	while (done < desc->nvalues)
+		done += print_register(table, desc->values + done, desc->nvalues - done,
+				       done ? &desc->values[done - 1] : NULL);
 	end_block(table, "CONFIGURATION SPACE", look);
 }
 

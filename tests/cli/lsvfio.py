@@ -47,4 +47,5 @@ def check_decoded(decoded, config):
             word = int.from_bytes(config[register["offset"]:register["offset"] + 4], "little")
             assert field["value"] == word >> field["lsb"] & (1 << field["bits"]) - 1
             assert field["access"] in ("ro", "rw", "rw1c")
+            assert field["user_writes"] in (True, False)
             assert field["view"] in ("raw", "virtual")
