@@ -5,7 +5,9 @@
  * A server owns no thread and no loop: it has one descriptor to poll and one call to make when that
  * is readable. It serves one client at a time; others are refused at once with EBUSY. When a client
  * goes, however it goes, its interrupts, memory and registers are gone before the next one is
- * served. A hostile client can lose its own connection, and do nothing else.
+ * served. A hostile client can lose its own connection, and do nothing else, save one: a
+ * descriptor that it passes can make its last close wait. A program that serves strangers has a
+ * timer signal against that, as vfiod does (SECURITY.md).
  */
 #ifndef VFIO_SERVER_H
 #define VFIO_SERVER_H
