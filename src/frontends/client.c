@@ -260,6 +260,8 @@ static void client_ready(struct vfio_server *s, struct source *source, uint32_t 
 		send_reply(c);
 	else if (!c->behind)
 		receive(c);
+	else if (events & EPOLLHUP)
+		client_fail(c, "it closed the connection");	/* nobody waits for the rest */
 	serve_all(c);
 	if (!c->dead) {
 		watch(c, was_blocked);

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from daemon import Vfiod
+from daemon import Vfiod, wait_for
 from dma import TO_BUFFER, answer_read, asked, start
 from signals import ASSIGN, Signal, signals
 from wire import (BAR5, Cmd, ERROR, Ended, MIB, MSIX, NO_REPLY, PAGE, READ, REQ, UNMAP_ALL, access,
@@ -135,3 +135,16 @@ def test_the_server_ends_in_time_whatever_its_client_does(tmp_path, state):
         vfiod.stop()
         assert time.monotonic() - began < 2
         assert not os.path.exists(vfiod.path)
+
+
+def test_much_work_in_one_go_lets_others_have_their_turn(probe):
+    """Seconds of work, asked for in a few kilobytes: others are answered in between."""
+    client = probe.connect()
+    work = message(Cmd.REGION_READ, access(BAR5, 0, MIB), flags=NO_REPLY)
+    client.send(work * 3000)
+    for _ in range(3):
+        began = time.monotonic()
+        assert 'description' in probe.control('describe', device='probe')
+        assert time.monotonic() - began < 1
+    client.close()
+    assert wait_for(probe.is_free, 2), 'the rest is worked off for nobody'
