@@ -229,7 +229,7 @@ static void serve_all(struct client *c)
 	c->behind = false;
 }
 
-/* One receive. False when nothing more will come. */
+/* One receive. */
 static void receive(struct client *c)
 {
 	size_t room;
