@@ -14,77 +14,7 @@
 
 #include "base/bits.h"
 #include "base/fd.h"
-#include "function/function.h"
-#include "model.h"
-
-#define INTX VFIO_PCI_INTX_IRQ_INDEX
-#define MSI  VFIO_PCI_MSI_IRQ_INDEX
-#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
-
-#define NONE    VFIO_IRQ_SET_DATA_NONE
-#define BOOL    VFIO_IRQ_SET_DATA_BOOL
-#define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
-#define MASK    VFIO_IRQ_SET_ACTION_MASK
-#define UNMASK  VFIO_IRQ_SET_ACTION_UNMASK
-#define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
-
-struct fixture {
-	struct model model;
-	struct vfio_function *fn;
-	int fd;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	*state = f;
-	if (!f || model_new(&f->model, NULL) < 0)
-		return -1;
-	f->fn = f->model.fn;
-	f->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	vfio_function_free(f->fn);
-	close(f->fd);
-	free(f);
-	return 0;
-}
-
-static int set(struct fixture *f, uint32_t index, uint32_t flags, uint32_t start, uint32_t count)
-{
-	const uint8_t ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-	const int fds[8] = { f->fd, f->fd, f->fd, f->fd, f->fd, f->fd, f->fd, f->fd };
-	const struct irq_request q = {
-		.flags = flags, .index = index, .start = start, .count = count,
-		.bools = ones, .fds = fds,
-	};
-
-	return function_set_irqs(f->fn, &q);
-}
-
-static int set_fd(struct fixture *f, uint32_t index, int fd)
-{
-	const struct irq_request q = {
-		.flags = EVENTFD | TRIGGER, .index = index, .count = 1, .fds = &fd,
-	};
-
-	return function_set_irqs(f->fn, &q);
-}
-
-static int set_bool(struct fixture *f, uint32_t index, uint32_t action, uint8_t value)
-{
-	const struct irq_request q = {
-		.flags = BOOL | action, .index = index, .count = 1, .bools = &value,
-	};
-
-	return function_set_irqs(f->fn, &q);
-}
+#include "irqs.h"
 
 static void command(struct fixture *f, uint16_t value)
 {
@@ -337,7 +267,7 @@ static void another_eventfd_takes_over(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, irq_set_up, irq_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(row_101_intx_signals),
 		TEST(row_103_still_asserted_signals_again),
