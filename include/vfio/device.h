@@ -44,6 +44,19 @@ struct vfio_bar_description {
 	const struct vfio_area *areas;
 };
 
+/*
+ * A capability that is given byte by byte: those of the table (vfio-registers(7)) then behave as
+ * it says, of others all bytes are read-only. The library links it in, behind its own.
+ */
+struct vfio_capability_description {
+	bool extended;			/* PCI Express only: behind 0x100 */
+	uint8_t version;		/* of an extended capability */
+	uint16_t id;
+	uint16_t length;		/* of bytes */
+	const uint8_t *bytes;		/* what follows ID and next (2 bytes; extended: 4) */
+	const uint8_t *writable;	/* as many: bits that can be written beside; NULL: none */
+};
+
 struct vfio_function_description {
 	size_t size;			/* sizeof(struct vfio_function_description) */
 	const char *name;		/* for people: "edu" */
@@ -57,6 +70,28 @@ struct vfio_function_description {
 	uint32_t msix_table, msix_pba;	/* inside the BAR, in no area */
 	bool power_management;		/* offer D0 and D3hot */
 	struct vfio_bar_description bars[6];
+	bool msi_mask;			/* MSI vectors can be masked one by one */
+	/*
+	 * A PCI Express endpoint: 4096 bytes of configuration space, advanced error reporting, and
+	 * function level reset if the model can be reset.
+	 */
+	bool express;
+	/* A virtual function of SR-IOV: no INTx, memory decoding that is always on. */
+	bool virtual_function;
+	uint32_t ncapabilities;
+	const struct vfio_capability_description *capabilities;
+	const void *vpd;		/* vital product data, up to 32 KiB; copied. NULL: none */
+	size_t vpd_size;
+	const void *rom;		/* expansion ROM image, up to 16 MiB; copied. NULL: none, */
+	size_t rom_size;		/* but a BAR for one of this size if it is not 0 */
+	/*
+	 * The configuration space of a real device, 256 or 4096 bytes, instead of one that is built:
+	 * of the members above only name, bars (sizes and areas; a dump does not tell them),
+	 * virtual_function (and then vendor and device), vpd and rom are looked at, and no BAR may
+	 * contradict the dump.
+	 */
+	const void *config;
+	size_t config_size;
 };
 
 struct vfio_function_ops {
@@ -72,10 +107,11 @@ struct vfio_function_ops {
 		      unsigned int width, uint64_t value);
 	/*
 	 * Return to the power-on state: registers at their reset values, DMA stopped, interrupt not
-	 * asserted. Called before the first use, for a device reset, and when a user has gone.
-	 * NULL: the device cannot be reset by its user.
+	 * asserted. Called before the first use, for a device reset (also by configuration space),
+	 * and when a user has gone. 0, or a negative errno: then the user is told. NULL: the device
+	 * cannot be reset by its user.
 	 */
-	void (*reset)(struct vfio_function *fn);
+	int (*reset)(struct vfio_function *fn);
 	/*
 	 * Memory in [iova, iova + size) is being unmapped: forget the spans that point into it
 	 * before returning. NULL for a model that keeps no spans.
@@ -128,6 +164,21 @@ void vfio_function_msi(struct vfio_function *fn, unsigned int vector);
  */
 void vfio_function_intx(struct vfio_function *fn, bool asserted);
 
+/* An uncorrectable error, as Advanced Error Reporting would report it: the user's ERR eventfd. */
+void vfio_function_error(struct vfio_function *fn);
+
+/* The device is wanted back: asks its user to let go of it, by the REQ eventfd. */
+void vfio_function_request(struct vfio_function *fn);
+
+/* ---- reset behind the back ---------------------------------------------------------------- */
+
+/*
+ * The device has reset itself by a register of its own, and its BARs and Command register with it.
+ * It decodes nothing until its user writes the Command register; then the library puts the BARs
+ * back, and makes a record.
+ */
+void vfio_function_backdoor_reset(struct vfio_function *fn);
+
 /* ---- DMA --------------------------------------------------------------------------------- */
 
 /*
@@ -158,6 +209,32 @@ int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len,
 
 /* The last fault; false when there was none since power-on. */
 bool vfio_function_fault(const struct vfio_function *fn, struct vfio_fault *fault);
+
+/* ---- policy ------------------------------------------------------------------------------- */
+
+/*
+ * What the administrator of a device decides, as text: vfiod.conf(5) has the same keys. Only
+ * handles of functions in this process have a policy; others answer -ENOTSUP.
+ */
+struct vfio_policy_key {
+	const char *name;	/* "view" */
+	const char *values;	/* for people: "virtual, filtered" */
+	const char *standard;	/* what holds if nothing is said: "virtual" */
+	const char *summary;	/* one line for people */
+};
+
+/* All keys, in the order of the manual. */
+const struct vfio_policy_key *vfio_policy_keys(size_t *count);
+
+/*
+ * Decide. What concerns configuration space puts the device into its power-on state; -EBUSY while
+ * interrupts are enabled or memory is mapped. "vectors" holds from the next request on, at any
+ * time. -EINVAL with VFIO_E_POLICY_VALUE for an unknown key or a value that it cannot have.
+ */
+int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *value);
+
+/* What holds, into value; -ENOSPC when it does not fit. */
+int vfio_policy_get(struct vfio_dev *dev, const char *key, char *value, size_t size);
 
 /* ---- modules ----------------------------------------------------------------------------- */
 

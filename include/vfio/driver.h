@@ -104,6 +104,8 @@ int vfio_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *in
 
 /* Offset of the first capability with this ID in configuration space, or -ENOENT. */
 int vfio_find_capability(struct vfio_dev *dev, uint8_t id);
+/* The same of the extended capabilities of PCI Express. */
+int vfio_find_extended_capability(struct vfio_dev *dev, uint16_t id);
 
 /* ---- registers --------------------------------------------------------------------------- */
 
@@ -140,6 +142,49 @@ void vfio_write64(struct vfio_dev *dev, uint32_t region, uint64_t offset, uint64
  */
 volatile void *vfio_map(struct vfio_dev *dev, uint32_t region, uint64_t offset, size_t len);
 
+/* Where the bits of a write went, those that were to change something. */
+#define VFIO_WENT_DEVICE  1u	/* to the device */
+#define VFIO_WENT_VIRTUAL 2u	/* to the virtual function, which keeps them */
+#define VFIO_WENT_NOWHERE 4u	/* nowhere: read-only, as PCI or VFIO says */
+#define VFIO_WENT_POLICY  8u	/* nowhere: writable by PCI, but the administrator says no */
+
+/*
+ * vfio_pwrite(), and *where gets the VFIO_WENT_… that apply, 0 if the write changed nothing. What
+ * PCI drops in silence is no error here either. -ENOTSUP, before anything is written, where the
+ * other end cannot tell (the kernel; another vfio-user server than libvfio's).
+ */
+ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t offset, const void *buf,
+			  size_t len, uint32_t *where);
+
+/*
+ * The side channel: what PCI has no way to say. A record for each write that lost bits, each
+ * reset, power change or access that failed, each restored BAR. *cursor is 0 at first; each call
+ * that returns 1 stores the next record and moves it on; 0 when there is no further one. The
+ * device keeps the last 64; older ones are passed over. Reading takes nothing away. -ENOTSUP as
+ * above.
+ */
+int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record);
+
+/* How the 32 bits at a dword of configuration space behave; one mask for each question. */
+struct vfio_config_info {
+	uint16_t offset;	/* of the dword */
+	uint16_t capability;	/* ID of what it belongs to; 0: the header, or nothing */
+	uint16_t base;		/* where that begins; 0 also for what belongs to nothing */
+	uint8_t extended;	/* the ID is of an extended capability */
+	uint8_t exact;		/* told by who does it; 0: what the table says of a kernel's device */
+	uint32_t virt;		/* answered by the virtual function, the rest by the device */
+	uint32_t write;		/* can be written */
+	uint32_t clear;		/* cleared by writing ones */
+	uint32_t trapped;	/* a write sets something off: decoding, power, reset, interrupts */
+	uint32_t policy;	/* writable by PCI or VFIO, and refused by policy */
+};
+
+/*
+ * Explain the dword at offset (a multiple of 4) of configuration space. -EFAULT past its end.
+ * Debugging only: which masks there are is no promise (vfio-registers(7) is).
+ */
+int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_config_info *info);
+
 /* Let the device start DMA and message-signalled interrupts, or stop it (Command, bit 2). */
 int vfio_set_bus_master(struct vfio_dev *dev, bool on);
 
@@ -149,6 +194,25 @@ int vfio_set_bus_master(struct vfio_dev *dev, bool on);
  */
 int vfio_reset(struct vfio_dev *dev);
 
+#define VFIO_RESET_DEVICE 1u	/* vfio_reset(), by the device's own means */
+#define VFIO_RESET_FLR    2u	/* the function level reset bit of PCI Express */
+#define VFIO_RESET_AF     4u	/* that of the Advanced Features capability */
+#define VFIO_RESET_PM     8u	/* D3hot and back to D0 */
+
+struct vfio_reset_info {
+	uint32_t methods;	/* VFIO_RESET_…: those that reset it; 0: it cannot be */
+	uint32_t others;	/* functions that are reset with it; their user may be another */
+	uint64_t count;		/* resets that were done since the device was made, or 0: not known */
+	int32_t last;		/* what became of the last: 0 or a negative errno */
+	uint32_t reserved;
+};
+
+/*
+ * How can the device be reset, without doing it? VFIO_RESET_DEVICE is there exactly when
+ * VFIO_DEVICE_FLAGS_RESET is in vfio_info().
+ */
+int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info);
+
 /* ---- interrupts -------------------------------------------------------------------------- */
 
 /*
@@ -157,6 +221,15 @@ int vfio_reset(struct vfio_dev *dev);
  * -ENOSPC says in the record how many are possible.
  */
 int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count, int *fds);
+
+/*
+ * How many vectors of an index the device has (as vfio_irq_info() says), and how many it is granted
+ * now, which an administrator may have limited.
+ */
+struct vfio_vectors {
+	uint32_t advertised, granted;
+};
+int vfio_irq_vectors(struct vfio_dev *dev, uint32_t index, struct vfio_vectors *vectors);
 
 /* Disable an interrupt index. Eventfds that vfio_irq_enable() made for it are closed. */
 int vfio_irq_disable(struct vfio_dev *dev, uint32_t index);

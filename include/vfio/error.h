@@ -56,11 +56,19 @@ enum vfio_refuser {
 	X(VFIO_E_NOT_MAPPABLE,  303, "that part of the region cannot be mapped") \
 	X(VFIO_E_MEMORY_OFF,    304, "memory decoding is off, or the device is in D3") \
 	X(VFIO_E_NO_CAPABILITY, 306, "the device has no such capability") \
+	X(VFIO_E_READ_ONLY,     307, "a write was to change bits that are read-only") \
+	X(VFIO_E_REFUSED,       308, "a write was to change bits that the policy protects") \
+	X(VFIO_E_VPD,           309, "the vital product data cannot be accessed there") \
+	X(VFIO_E_POWER,         310, "the device has no such power state") \
+	X(VFIO_E_RESTORED,      311, "the device had reset itself; its BARs were restored") \
+	X(VFIO_E_RESET,         312, "the device could not be reset") \
 	/* interrupts */ \
 	X(VFIO_E_NO_IRQ,        401, "no such interrupt index or vector") \
 	X(VFIO_E_IRQ_FLAGS,     402, "the data and action of the interrupt request do not go together") \
 	X(VFIO_E_IRQ_STATE,     403, "another interrupt type is active, or none is") \
 	X(VFIO_E_IRQ_FD,        404, "the file descriptor is not an eventfd") \
+	X(VFIO_E_VECTORS,       405, "fewer vectors are granted than were asked for") \
+	X(VFIO_E_UNDELIVERABLE, 406, "interrupts of this kind cannot be delivered here") \
 	/* DMA */ \
 	X(VFIO_E_ALIGN,         501, "address or size is not aligned to a page") \
 	X(VFIO_E_OVERLAP,       502, "the range overlaps one that is mapped already") \
@@ -77,7 +85,9 @@ enum vfio_refuser {
 	X(VFIO_E_SYSTEM,        603, "a system call failed") \
 	X(VFIO_E_DESCRIPTION,   604, "the description of the PCI function contradicts itself") \
 	X(VFIO_E_DEVICE,        605, "the device does not do what its specification says") \
-	X(VFIO_E_AT_WORK,       606, "the device is at work on something that was asked before")
+	X(VFIO_E_AT_WORK,       606, "the device is at work on something that was asked before") \
+	X(VFIO_E_POLICY_VALUE,  607, "there is no such policy, or it cannot be that") \
+	X(VFIO_E_MALFORMED,     608, "the device's configuration space is malformed")
 
 enum vfio_error_code {
 #define VFIO_ERROR_ENUM(name, number, text) name = number,
