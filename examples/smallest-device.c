@@ -24,10 +24,11 @@ static void put(struct vfio_function *fn, unsigned int bar, uint64_t offset, uns
 		scratch[offset / 4] = (uint32_t)value;
 }
 
-static void reset(struct vfio_function *fn)
+static int reset(struct vfio_function *fn)
 {
 	memset(scratch, 0, sizeof(scratch));
 	scratch[0] = 0x5c7a7c40;	/* something to recognise it by */
+	return 0;
 }
 
 static const struct vfio_function_description description = {

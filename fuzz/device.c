@@ -130,13 +130,14 @@ static void device_write(struct vfio_function *fn, unsigned int bar, uint64_t of
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static void device_reset(struct vfio_function *fn)
+static int device_reset(struct vfio_function *fn)
 {
 	struct device *d = vfio_function_state(fn);
 	unsigned int resets = d->resets + 1;
 
 	memset(d, 0, sizeof(*d));
 	d->resets = resets;
+	return 0;
 }
 
 /* A device may well write its last words to memory that is going. */

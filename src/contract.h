@@ -37,6 +37,29 @@ struct irq_request {
 	const int *fds;			/* DATA_EVENTFD: count descriptors */
 };
 
+/*
+ * Features of VFIO_DEVICE_FEATURE that are libvfio's own; the kernel has none of these numbers. All
+ * are GETs, some with a question in the data. They cross the wire as they are.
+ */
+#define FEATURE_CONFIG_INFO 0xf000	/* struct vfio_config_info; offset is the question */
+#define FEATURE_WRITE_WHERE 0xf001	/* uint32_t, VFIO_WENT_… of the last write */
+#define FEATURE_RECORD      0xf002	/* struct feature_record; cursor is the question */
+#define FEATURE_RESET_INFO  0xf003	/* struct vfio_reset_info */
+#define FEATURE_VECTORS     0xf004	/* struct feature_vectors; index is the question */
+
+#define FEATURE_MAX 1024		/* bytes of data, at most */
+
+struct feature_record {
+	uint64_t cursor;
+	struct vfio_error record;
+	uint32_t found;			/* is there one? */
+};
+
+struct feature_vectors {
+	uint32_t index;
+	struct vfio_vectors vectors;
+};
+
 struct backend {
 	const char *name;
 	int (*info)(struct vfio_dev *dev, struct vfio_device_info *info);
@@ -57,6 +80,15 @@ struct backend {
 	void (*distrust)(struct vfio_dev *dev);
 	/* The user has gone: interrupts and maps dropped, device at power-on. */
 	int (*recycle)(struct vfio_dev *dev);
+	/*
+	 * VFIO_DEVICE_FEATURE: flags are a number and VFIO_DEVICE_FEATURE_GET, _SET, _PROBE; the
+	 * question is in data, and the answer comes there. -ENOTTY for a number that it does not
+	 * have, or where there are none (NULL, too).
+	 */
+	int (*feature)(struct vfio_dev *dev, uint32_t flags, void *data, size_t len);
+	/* vfio_policy_set(), vfio_policy_get(); NULL: there is no policy. */
+	int (*policy_set)(struct vfio_dev *dev, const char *key, const char *value);
+	int (*policy_get)(struct vfio_dev *dev, const char *key, char *value, size_t size);
 	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */
 	int (*fault)(struct vfio_dev *dev, struct vfio_fault *fault);
 	/*

@@ -261,12 +261,13 @@ static void edu_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 }
 
 /* The buffer is cleared too: the next driver must not find what the last one left. */
-static void edu_reset(struct vfio_function *fn)
+static int edu_reset(struct vfio_function *fn)
 {
 	struct edu *edu = vfio_function_state(fn);
 
 	memset(&edu->s, 0, sizeof(edu->s));
 	vfio_function_intx(fn, false);
+	return 0;
 }
 
 static void edu_free(struct vfio_function *fn)

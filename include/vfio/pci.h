@@ -136,6 +136,31 @@ struct vfio_pci_value {
 int vfio_pci_decode(const uint8_t *config, size_t len,
 		    int (*callback)(void *arg, const struct vfio_pci_value *value), void *arg);
 
+/* ---- dumps --------------------------------------------------------------------------------- */
+
+/* A BAR, or the expansion ROM, as lspci -v tells of it; the configuration space does not. */
+struct vfio_pci_resource {
+	uint64_t size;		/* in bytes; 0: nothing is told */
+	bool io, mem64, prefetchable;
+};
+
+/* A device that somebody wrote down. */
+struct vfio_pci_dump {
+	char name[24];		/* "00:1f.2", "0000:00:1f.2"; "" if all there was is bytes */
+	uint16_t length;	/* how many bytes of config there were */
+	uint8_t config[4096];
+	struct vfio_pci_resource bars[6], rom;
+};
+
+/*
+ * Read the next device of a dump: what lspci prints with -x, -xxx or -xxxx, and maybe -v, of one
+ * device or several; or 64 to 4096 raw bytes. *at is 0 at first; each call that returns 1 stores a
+ * device and moves it on; 0 when there is no further one. -EINVAL when the text makes no sense, or
+ * names no device: problem, if it is not NULL, gets why, in words, with the line.
+ */
+int vfio_pci_dump_next(const void *text, size_t len, size_t *at, struct vfio_pci_dump *dump,
+		       char problem[VFIO_PCI_PROBLEM_ROOM]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -77,7 +77,22 @@ static void in_distrust(struct vfio_dev *dev)
 
 static int in_recycle(struct vfio_dev *dev)
 {
-	return function_power_on(function_of(dev));
+	return function_recycle(function_of(dev));
+}
+
+static int in_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	return function_feature(function_of(dev), flags, data, len);
+}
+
+static int in_policy_set(struct vfio_dev *dev, const char *key, const char *value)
+{
+	return function_policy_set(function_of(dev), key, value);
+}
+
+static int in_policy_get(struct vfio_dev *dev, const char *key, char *value, size_t size)
+{
+	return function_policy_get(function_of(dev), key, value, size);
 }
 
 static int in_fault(struct vfio_dev *dev, struct vfio_fault *fault)
@@ -122,6 +137,9 @@ static const struct backend inprocess = {
 	.reset = in_reset,
 	.distrust = in_distrust,
 	.recycle = in_recycle,
+	.feature = in_feature,
+	.policy_set = in_policy_set,
+	.policy_get = in_policy_get,
 	.fault = in_fault,
 	.poll_fd = in_poll_fd,
 	.dispatch = in_dispatch,

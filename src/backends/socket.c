@@ -412,6 +412,28 @@ static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, ui
 
 /* ---- the rest ----------------------------------------------------------------------------- */
 
+/* The answer is the question's length, whatever the question was. */
+static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	struct wire_feature q = { .argsz = sizeof(q) + len, .flags = flags };
+	uint8_t reply[sizeof(q) + FEATURE_MAX];
+	struct exchange x = {
+		.command = WIRE_DEVICE_FEATURE, .fixed = &q, .fixed_len = sizeof(q),
+		.data = data, .data_len = len,
+		.reply = reply, .reply_least = sizeof(q) + len, .reply_room = sizeof(q) + len,
+		.what = "asking for a feature of libvfio's own",
+	};
+	int r;
+
+	if (len > FEATURE_MAX)
+		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
+				 "a feature of %zu bytes", len);
+	r = link_call(&sock_of(dev)->link, &x);
+	if (r == 0)
+		memcpy(data, reply + sizeof(q), len);
+	return r;
+}
+
 static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 {
 	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
@@ -488,6 +510,7 @@ const struct backend socket_backend = {
 	.reset = sock_reset,
 	.distrust = sock_distrust,
 	.recycle = sock_recycle,
+	.feature = sock_feature,
 	.fault = sock_fault,
 	.poll_fd = sock_poll_fd,
 	.dispatch = sock_dispatch,

@@ -62,6 +62,7 @@ static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum v
 	vsnprintf(e->what, sizeof(e->what), format, args);
 	make_printable(e->what);
 	snprintf(e->remedy, sizeof(e->remedy), "%s", remedy ? remedy : "");
+	make_printable(e->remedy);
 	return -err;
 }
 

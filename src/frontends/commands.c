@@ -260,9 +260,26 @@ static int handle_reset(struct client *c, const struct wire_message *m, uint8_t 
 	return c->server->dev->backend->reset(c->server->dev);
 }
 
+/* The data of a GET comes back in place of the question. */
 static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
-	return -ENOTTY;		/* as the kernel says of a feature that a device does not have */
+	struct vfio_dev *dev = c->server->dev;
+	struct wire_feature q;
+	size_t len = m->len - sizeof(q);
+	int r;
+
+	memcpy(&q, m->payload, sizeof(q));
+	if (q.argsz < sizeof(q) || len > FEATURE_MAX)
+		return -EINVAL;
+	if (!dev->backend->feature)
+		return -ENOTTY;
+	memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
+	r = dev->backend->feature(dev, q.flags, reply + sizeof(q), len);
+	if (r < 0)
+		return r;
+	q.argsz = sizeof(q) + len;
+	memcpy(reply, &q, sizeof(q));
+	return sizeof(q) + len;
 }
 
 static handler *const handlers[WIRE_COMMANDS] = {

@@ -31,6 +31,19 @@ struct driver *driver_of(struct vfio_dev *dev)
 	return dev->driver;
 }
 
+/* All of configuration space; returns how many bytes there are. */
+ssize_t driver_config(struct vfio_dev *dev, uint8_t config[PCI_CFG_SPACE_EXP_SIZE])
+{
+	struct vfio_region region;
+	int r = dev->backend->region(dev, CONFIG, &region);
+
+	if (r < 0)
+		return r;
+	if (region.size > PCI_CFG_SPACE_EXP_SIZE)
+		region.size = PCI_CFG_SPACE_EXP_SIZE;
+	return dev->backend->read(dev, CONFIG, 0, config, region.size);
+}
+
 /* ---- what the device is ------------------------------------------------------------------- */
 
 EXPORT const struct vfio_error *vfio_last_error(const struct vfio_dev *dev)
@@ -84,6 +97,23 @@ EXPORT int vfio_reset(struct vfio_dev *dev)
 EXPORT int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 {
 	return dev->backend->fault(dev, fault);
+}
+
+EXPORT int vfio_find_extended_capability(struct vfio_dev *dev, uint16_t id)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
+	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
+	ssize_t r = driver_config(dev, config);
+	unsigned int n;
+
+	if (r < 0)
+		return r;
+	n = vfio_pci_walk_extended(config, r, caps, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		if (caps[i].id == id)
+			return caps[i].offset;
+	return error_set(&dev->error, ENOENT, VFIO_E_NO_CAPABILITY, VFIO_BY_LIBRARY, NULL,
+			 "the device has no extended capability %#x", id);
 }
 
 EXPORT int vfio_find_capability(struct vfio_dev *dev, uint8_t id)

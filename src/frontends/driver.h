@@ -2,9 +2,10 @@
 /*
  * The driver API's own state: what a driver has got from us and has not given back.
  *
- *   driver.c  what the device is, registers, life
- *   irqs.c    interrupts
- *   dma.c     memory
+ *   driver.c   what the device is, registers, life
+ *   channel.c  what PCI cannot tell: where a write went, records, policy
+ *   irqs.c     interrupts
+ *   dma.c      memory
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H
 #define LIBVFIO_FRONTENDS_DRIVER_H
@@ -46,6 +47,9 @@ struct driver {
 
 /* The state of dev, made at need; NULL and a record when there is no memory. */
 struct driver *driver_of(struct vfio_dev *dev);
+
+/* All of configuration space; returns how many bytes there are. */
+ssize_t driver_config(struct vfio_dev *dev, uint8_t config[4096]);
 
 void driver_irqs_close(struct vfio_dev *dev);
 void driver_dma_close(struct vfio_dev *dev);

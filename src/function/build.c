@@ -1,114 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-/* From a description to configuration space. */
+/* From a description to the function's own registers, in the state in which a user gets them. */
 #include <errno.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "function/function.h"
 
-/* ---- is the description one? -------------------------------------------------------------- */
+/* Where the next capability goes, and what it is linked from. */
+struct place {
+	uint8_t *config;
+	unsigned int next, end;
+	unsigned int last;		/* offset of the last one, 0: none yet */
+	bool overflow;
+};
 
-static int bad(struct vfio_error *err, const char *what)
+static unsigned int take(struct place *p, unsigned int length)
 {
-	return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION,
-			 "see struct vfio_function_description in <vfio/device.h>",
-			 "the description of the PCI function is wrong: %s", what);
-}
+	unsigned int at = p->next;
 
-static const char *check_areas(const struct vfio_bar_description *bar)
-{
-	uint64_t page = sysconf(_SC_PAGESIZE), end = 0;
-
-	if (bar->nareas > VFIO_MAX_AREAS)
-		return "a BAR has more than VFIO_MAX_AREAS areas";
-	if (bar->nareas && (bar->flags & VFIO_BAR_IO))
-		return "an I/O BAR cannot have areas";
-	for (uint32_t i = 0; i < bar->nareas; i++) {
-		const struct vfio_area *a = &bar->areas[i];
-
-		if (!a->size || !is_aligned(a->offset | a->size, page))
-			return "an area is empty or not page aligned";
-		if (!is_inside(a->offset, a->size, bar->size) || a->offset < end)
-			return "areas are not ascending, or reach past the end of their BAR";
-		end = a->offset + a->size;
+	if (length > p->end - at) {
+		p->overflow = true;
+		return 0;
 	}
-	return NULL;
+	p->next = align_up(at + length, 4);
+	if (p->next > p->end)
+		p->next = p->end;
+	return at;
 }
 
-static const char *check_bar(const struct vfio_function_description *d, unsigned int i)
+/* Link a capability of length bytes in; NULL if there is no room. */
+static uint8_t *add_standard(struct place *p, uint8_t id, unsigned int length)
 {
-	const struct vfio_bar_description *bar = &d->bars[i];
-	uint64_t least = bar->flags & VFIO_BAR_IO ? 4 : 16;
+	unsigned int at = take(p, length);
+	uint8_t *c = p->config;
 
-	if (!bar->size)
-		return bar->flags || bar->nareas ? "a BAR of size 0 has flags or areas" : NULL;
-	if (!is_power_of_two(bar->size) || bar->size < least)
-		return "a BAR's size is not a power of two, or too small";
-	if (bar->flags & ~(VFIO_BAR_MEM64 | VFIO_BAR_PREFETCH | VFIO_BAR_IO))
-		return "a BAR has unknown flags";
-	if ((bar->flags & VFIO_BAR_IO) && (bar->flags != VFIO_BAR_IO || bar->size > 256))
-		return "an I/O BAR has memory flags, or more than 256 bytes";
-	if (!(bar->flags & VFIO_BAR_MEM64) && bar->size > 1u << 31)
-		return "a BAR above 2 GiB must be a 64-bit one";
-	if (bar->size > 1ull << 40)
-		return "a BAR is larger than 1 TiB";
-	if ((bar->flags & VFIO_BAR_MEM64) && (i == 5 || d->bars[i + 1].size))
-		return "a 64-bit BAR needs the next BAR's place";
-	return check_areas(bar);
-}
-
-static bool area_touches(const struct vfio_bar_description *bar, uint64_t offset, uint64_t size)
-{
-	for (uint32_t i = 0; i < bar->nareas; i++)
-		if (bar->areas[i].offset < offset + size &&
-		    offset < bar->areas[i].offset + bar->areas[i].size)
-			return true;
-	return false;
-}
-
-static const char *check_interrupts(const struct vfio_function_description *d)
-{
-	uint64_t table = 16ull * d->msix_vectors, pba = align_up(d->msix_vectors, 64) / 8;
-	const struct vfio_bar_description *bar;
-
-	if (d->interrupt_pin > 4)
-		return "the interrupt pin is not 0 to 4";
-	if (d->msi_vectors && (!is_power_of_two(d->msi_vectors) || d->msi_vectors > MSI_MAX))
-		return "the number of MSI vectors is no power of two up to 32";
-	if (!d->msix_vectors)
+	if (!at)
 		return NULL;
-	if (d->msix_vectors > MSIX_MAX || d->msix_bar >= NUM_BARS)
-		return "MSI-X has more than 2048 vectors, or an impossible BAR";
-	bar = &d->bars[d->msix_bar];
-	if (!bar->size || (bar->flags & VFIO_BAR_IO))
-		return "the MSI-X table needs a memory BAR";
-	if (!is_aligned(d->msix_table | d->msix_pba, 4096) ||
-	    !is_inside(d->msix_table, table, bar->size) || !is_inside(d->msix_pba, pba, bar->size))
-		return "the MSI-X table or its pending bits are unaligned or outside their BAR";
-	if (d->msix_table < d->msix_pba + pba && d->msix_pba < d->msix_table + table)
-		return "the MSI-X table and its pending bits overlap";
-	if (area_touches(bar, d->msix_table, table) || area_touches(bar, d->msix_pba, pba))
-		return "the MSI-X table or its pending bits lie in a mappable area";
-	return NULL;
+	c[p->last ? p->last + PCI_CAP_LIST_NEXT : PCI_CAPABILITY_LIST] = at;
+	c[at] = id;
+	c[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+	p->last = at;
+	return c + at;
 }
 
-int function_check(const struct vfio_function_description *d, struct vfio_error *err)
+static uint8_t *add_extended(struct place *p, uint16_t id, uint8_t version, unsigned int length)
 {
-	const char *what = NULL;
+	unsigned int at = take(p, length);
 
-	if (d->size != sizeof(*d))
-		return bad(err, "its size member is not sizeof(struct vfio_function_description)");
-	if (d->class_code >> 24)
-		return bad(err, "the class code has more than 24 bits");
-	for (unsigned int i = 0; i < NUM_BARS && !what; i++)
-		what = check_bar(d, i);
-	if (!what)
-		what = check_interrupts(d);
-	return what ? bad(err, what) : 0;
+	if (!at)
+		return NULL;
+	if (p->last)
+		le32_put(p->config + p->last, le32_get(p->config + p->last) | at << 20);
+	le32_put(p->config + at, id | (uint32_t)version << 16);
+	p->last = at;
+	return p->config + at;
 }
 
-/* ---- configuration space ------------------------------------------------------------------ */
+/* ---- what the library knows how to describe ----------------------------------------------- */
 
 static void build_header(struct vfio_function *fn, uint8_t *c)
 {
@@ -122,73 +71,207 @@ static void build_header(struct vfio_function *fn, uint8_t *c)
 	c[PCI_CLASS_PROG + 2] = d->class_code >> 16;
 	le16_put(c + PCI_SUBSYSTEM_VENDOR_ID, d->subsystem_vendor);
 	le16_put(c + PCI_SUBSYSTEM_ID, d->subsystem);
-	c[PCI_INTERRUPT_PIN] = d->interrupt_pin;
+	c[PCI_INTERRUPT_PIN] = d->virtual_function ? 0 : d->interrupt_pin;
 }
 
-/* As the kernel hands a device to its user: decoders on, bus mastering off. */
 static void build_bars(struct vfio_function *fn, uint8_t *c)
 {
 	for (unsigned int i = 0; i < NUM_BARS; i++) {
-		const struct vfio_bar_description *bar = &fn->description.bars[i];
+		uint32_t flags = fn->description.bars[i].flags;
 		uint8_t type = 0;
 
-		if (!bar->size)
-			continue;
-		if (bar->flags & VFIO_BAR_IO)
+		if (flags & VFIO_BAR_IO)
 			type |= PCI_BASE_ADDRESS_SPACE_IO;
-		if (bar->flags & VFIO_BAR_MEM64)
+		if (flags & VFIO_BAR_MEM64)
 			type |= PCI_BASE_ADDRESS_MEM_TYPE_64;
-		if (bar->flags & VFIO_BAR_PREFETCH)
+		if (flags & VFIO_BAR_PREFETCH)
 			type |= PCI_BASE_ADDRESS_MEM_PREFETCH;
-		c[PCI_BASE_ADDRESS_0 + 4 * i] = type;
-		c[PCI_COMMAND] |= bar->flags & VFIO_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+		if (!fn->description.virtual_function)
+			c[PCI_BASE_ADDRESS_0 + 4 * i] = type;
 	}
 }
 
-/* Link a capability of len bytes in; returns its offset. */
-static uint8_t add_capability(uint8_t *c, uint8_t *next_free, uint8_t id, uint8_t len)
+static void build_power(struct place *p)
 {
-	uint8_t at = *next_free, *link = c + PCI_CAPABILITY_LIST;
+	uint8_t *cap = add_standard(p, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
 
-	while (*link)
-		link = c + *link + PCI_CAP_LIST_NEXT;
-	*link = at;
-	c[at] = id;
-	c[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
-	*next_free = at + align_up(len, 4);
-	return at;
+	if (!cap)
+		return;
+	le16_put(cap + PCI_PM_PMC, 3);		/* version 1.2; no D1, no D2, no PME */
+	le16_put(cap + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
 }
 
-static void build_capabilities(struct vfio_function *fn, uint8_t *c)
+static void build_msi(const struct vfio_function_description *d, struct place *p)
+{
+	uint8_t *cap = add_standard(p, PCI_CAP_ID_MSI, d->msi_mask ? 24 : 14);
+	uint16_t capable = __builtin_ctz(d->msi_vectors) << 1;
+
+	if (cap)
+		le16_put(cap + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT | capable |
+			 (d->msi_mask ? PCI_MSI_FLAGS_MASKBIT : 0));
+}
+
+static void build_msix(const struct vfio_function_description *d, struct place *p)
+{
+	uint8_t *cap = add_standard(p, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
+
+	if (!cap)
+		return;
+	le16_put(cap + PCI_MSIX_FLAGS, d->msix_vectors - 1);
+	le32_put(cap + PCI_MSIX_TABLE, d->msix_table | d->msix_bar);
+	le32_put(cap + PCI_MSIX_PBA, d->msix_pba | d->msix_bar);
+}
+
+/* An endpoint of version 2 at the end of a 2.5 GT/s link of one lane: PCIe 5.0, 7.5.3. */
+static void build_express(const struct vfio_function *fn, struct place *p)
+{
+	uint8_t *cap = add_standard(p, PCI_CAP_ID_EXP, PCI_CAP_EXP_ENDPOINT_SIZEOF_V2);
+
+	if (!cap)
+		return;
+	le16_put(cap + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
+	le32_put(cap + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER |
+		 (fn->ops->reset ? PCI_EXP_DEVCAP_FLR : 0));
+	le16_put(cap + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
+		 PCI_EXP_DEVCTL_READRQ_512B);
+	le32_put(cap + PCI_EXP_LNKCAP, PCI_EXP_LNKCAP_SLS_2_5GB | 1 << 4);
+	le16_put(cap + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_CLS_2_5GB | PCI_EXP_LNKSTA_NLW_X1);
+	le32_put(cap + PCI_EXP_LNKCAP2, PCI_EXP_LNKCAP2_SLS_2_5GB);
+	le16_put(cap + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS_2_5GT);
+}
+
+/* The reset values of mask and severity are those of PCIe 5.0, 7.8.4. */
+static void build_aer(struct place *p)
+{
+	uint8_t *cap = add_extended(p, PCI_EXT_CAP_ID_ERR, 2, 0x2c);
+
+	if (!cap)
+		return;
+	le32_put(cap + PCI_ERR_UNCOR_SEVER, PCI_ERR_UNC_DLP | PCI_ERR_UNC_SURPDN | PCI_ERR_UNC_FCP |
+		 PCI_ERR_UNC_RX_OVER | PCI_ERR_UNC_MALF_TLP | PCI_ERR_UNC_INTN);
+	le32_put(cap + PCI_ERR_COR_MASK, PCI_ERR_COR_ADV_NFAT | PCI_ERR_COR_INTERNAL);
+}
+
+/* ---- what is described byte by byte ------------------------------------------------------- */
+
+static void build_given(const struct vfio_function_description *d, struct place *standard,
+			struct place *extended)
+{
+	for (uint32_t i = 0; i < d->ncapabilities; i++) {
+		const struct vfio_capability_description *c = &d->capabilities[i];
+		unsigned int header = c->extended ? 4 : 2;
+		uint8_t *cap = c->extended
+			? add_extended(extended, c->id, c->version, header + c->length)
+			: add_standard(standard, c->id, header + c->length);
+
+		if (cap && c->length)
+			memcpy(cap + header, c->bytes, c->length);
+	}
+}
+
+/* Those bits of a capability that is given which can be written, whatever the table says. */
+static void make_writable(struct vfio_function *fn, unsigned int standard, unsigned int extended)
 {
 	const struct vfio_function_description *d = &fn->description;
-	struct layout *l = &fn->layout;
-	uint8_t next_free = 0x40;
 
-	if (d->power_management) {
-		l->pm = add_capability(c, &next_free, PCI_CAP_ID_PM, PCI_PM_SIZEOF);
-		le16_put(c + l->pm + PCI_PM_PMC, 3);	/* version 1.2; no D1, no D2, no PME */
-		le16_put(c + l->pm + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
-	}
-	if (d->msi_vectors) {
-		unsigned int capable = __builtin_ctz(d->msi_vectors);
+	for (uint32_t i = 0; i < d->ncapabilities; i++) {
+		const struct vfio_capability_description *c = &d->capabilities[i];
+		unsigned int header = c->extended ? 4 : 2;
+		unsigned int *at = c->extended ? &extended : &standard;
 
-		l->msi = add_capability(c, &next_free, PCI_CAP_ID_MSI, 14);
-		le16_put(c + l->msi + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT | capable << 1);
-	}
-	if (d->msix_vectors) {
-		l->msix = add_capability(c, &next_free, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
-		le16_put(c + l->msix + PCI_MSIX_FLAGS, d->msix_vectors - 1);
-		le32_put(c + l->msix + PCI_MSIX_TABLE, d->msix_table | d->msix_bar);
-		le32_put(c + l->msix + PCI_MSIX_PBA, d->msix_pba | d->msix_bar);
+		for (unsigned int k = 0; c->writable && k < c->length; k++)
+			fn->registers.write[*at + header + k] |= c->writable[k];
+		*at = align_up(*at + header + c->length, 4);
 	}
 }
 
-void function_build(struct vfio_function *fn)
+static bool build_described(struct vfio_function *fn)
 {
-	build_header(fn, fn->config.raw);
-	build_bars(fn, fn->config.raw);
-	build_capabilities(fn, fn->config.raw);
-	function_config_masks(fn);
-	fn->power_on = fn->config;
+	const struct vfio_function_description *d = &fn->description;
+	uint8_t *c = fn->registers.value;
+	struct place standard = { .config = c, .next = 0x40, .end = PCI_CFG_SPACE_SIZE };
+	struct place extended = { .config = c, .next = 0x100, .end = fn->config_size };
+	unsigned int given, given_extended;
+
+	build_header(fn, c);
+	build_bars(fn, c);
+	if (d->power_management)
+		build_power(&standard);
+	if (d->msi_vectors)
+		build_msi(d, &standard);
+	if (d->msix_vectors)
+		build_msix(d, &standard);
+	if (d->express)
+		build_express(fn, &standard);
+	if (d->vpd)
+		add_standard(&standard, PCI_CAP_ID_VPD, PCI_CAP_VPD_SIZEOF);
+	if (d->express)
+		build_aer(&extended);
+	given = standard.next;
+	given_extended = extended.next;
+	build_given(d, &standard, &extended);
+	if (standard.overflow || extended.overflow)
+		return false;
+	make_writable(fn, given, given_extended);
+	return true;
+}
+
+/* ---- the state in which a user gets it ---------------------------------------------------- */
+
+/*
+ * As the kernel hands a device to its user: in D0, decoders on, bus mastering and INTx disable off,
+ * no message-signalled interrupt enabled.
+ */
+static void hand_over(struct vfio_function *fn)
+{
+	const struct vfio_function_description *d = &fn->description;
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
+	uint8_t *c = fn->registers.value, decoders = 0;
+	unsigned int n = vfio_pci_walk(c, fn->config_size, caps, NULL);
+
+	for (unsigned int i = 0; i < NUM_BARS; i++)
+		if (d->bars[i].size)
+			decoders |= d->bars[i].flags & VFIO_BAR_IO ? PCI_COMMAND_IO
+								   : PCI_COMMAND_MEMORY;
+	if (fn->rom_size)
+		decoders |= PCI_COMMAND_MEMORY;
+	c[PCI_COMMAND] &= ~(PCI_COMMAND_MASTER | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	if (!d->virtual_function)
+		c[PCI_COMMAND] |= decoders;
+	c[PCI_COMMAND + 1] &= ~(PCI_COMMAND_INTX_DISABLE >> 8);
+	c[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *cap = c + caps[i].offset;
+
+		if (caps[i].id == PCI_CAP_ID_PM && caps[i].length >= PCI_PM_SIZEOF)
+			cap[PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
+		if (caps[i].id == PCI_CAP_ID_MSI)
+			cap[PCI_MSI_FLAGS] &= ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+		if (caps[i].id == PCI_CAP_ID_MSIX)
+			cap[PCI_MSIX_FLAGS + 1] &= ~((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8);
+	}
+}
+
+static bool is_expandable(const struct vfio_function_description *d)
+{
+	return d->config ? d->config_size > PCI_CFG_SPACE_SIZE : d->express;
+}
+
+/* The function's own registers: values at power-on, and how they behave. */
+int function_build(struct vfio_function *fn, struct vfio_error *err)
+{
+	const struct vfio_function_description *d = &fn->description;
+	struct registers *r = &fn->registers;
+
+	fn->config_size = is_expandable(d) ? CONFIG_MAX : CONFIG_SIZE;
+	if (d->config)
+		memcpy(r->value, d->config, d->config_size);
+	else if (!build_described(fn))
+		return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION,
+				 "leave some out", "the description of the PCI function is wrong: its "
+				 "capabilities do not fit into configuration space");
+	hand_over(fn);
+	registers_behave(r, fn->config_size);
+	memcpy(r->power_on, r->value, CONFIG_MAX);
+	return 0;
 }

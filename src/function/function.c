@@ -8,25 +8,63 @@
 #include "base/error.h"
 #include "base/export.h"
 
-/* The description with its areas, which the caller may free after vfio_function_new(). */
+static int copy_areas(struct vfio_function *fn, unsigned int i)
+{
+	struct vfio_bar_description *bar = &fn->description.bars[i];
+	size_t bytes = bar->nareas * sizeof(struct vfio_area);
+
+	if (!bytes)
+		return 0;
+	fn->areas[i] = malloc(bytes);
+	if (!fn->areas[i])
+		return -ENOMEM;
+	memcpy(fn->areas[i], bar->areas, bytes);
+	bar->areas = fn->areas[i];
+	return 0;
+}
+
+/* The BAR is the next power of two, from 2 KiB (PCI 3.0, 6.2.5.2). */
+static int copy_rom(struct vfio_function *fn)
+{
+	const struct vfio_function_description *d = &fn->description;
+
+	if (!d->rom_size)
+		return 0;
+	for (fn->rom_size = 2048; fn->rom_size < d->rom_size; )
+		fn->rom_size *= 2;
+	if (!d->rom)
+		return 0;
+	fn->rom = malloc(d->rom_size);
+	if (!fn->rom)
+		return -ENOMEM;
+	memcpy(fn->rom, d->rom, d->rom_size);
+	return 0;
+}
+
+/* What the description points to, which the caller may free after vfio_function_new(). */
 static int copy_description(struct vfio_function *fn, const struct vfio_function_description *d)
 {
+	int r = 0;
+
 	fn->description = *d;
 	fn->description.name = strdup(d->name ? d->name : "device");
 	if (!fn->description.name)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < NUM_BARS; i++) {
-		size_t bytes = d->bars[i].nareas * sizeof(struct vfio_area);
+	for (unsigned int i = 0; i < NUM_BARS && r == 0; i++)
+		r = copy_areas(fn, i);
+	if (r == 0)
+		r = copy_rom(fn);
+	if (r == 0)
+		r = function_vpd_init(fn);
+	return r;
+}
 
-		if (!bytes)
-			continue;
-		fn->areas[i] = malloc(bytes);
-		if (!fn->areas[i])
-			return -ENOMEM;
-		memcpy(fn->areas[i], d->bars[i].areas, bytes);
-		fn->description.bars[i].areas = fn->areas[i];
-	}
-	return 0;
+/* Nothing of the caller's is looked at any more. */
+static void forget_caller(struct vfio_function_description *d)
+{
+	d->config = d->vpd = d->rom = NULL;
+	d->capabilities = NULL;
+	d->ncapabilities = 0;
 }
 
 /* Everything but the model, which is not ours until vfio_function_new() has succeeded. */
@@ -40,8 +78,49 @@ static void free_engine(struct vfio_function *fn)
 	function_memory_free(fn);
 	for (unsigned int i = 0; i < NUM_BARS; i++)
 		free(fn->areas[i]);
+	free(fn->rom);
+	free(fn->vpd.bytes);
+	free(fn->vpd.power_on);
 	free((char *)fn->description.name);
 	free(fn);
+}
+
+/* Fills fn->no_handle on failure. */
+static int make(struct vfio_function *fn, const struct vfio_function_description *description)
+{
+	struct vfio_error *err = &fn->no_handle;
+	int r = copy_description(fn, description);
+
+	if (r < 0)
+		return error_system(err, -r, "making a PCI function");
+	r = function_build(fn, err);
+	if (r < 0)
+		return r;
+	forget_caller(&fn->description);
+	r = function_irqs_init(fn);
+	if (r < 0)
+		return error_system(err, -r, "making a PCI function");
+	r = function_check_areas(fn, err);
+	if (r == 0)
+		r = function_view(fn);
+	return r < 0 ? r : function_power_on(fn);
+}
+
+static struct vfio_function *allocate(const struct vfio_function_ops *ops, void *state)
+{
+	struct vfio_function *fn = calloc(1, sizeof(*fn));
+
+	if (!fn)
+		return NULL;
+	fn->ops = ops;
+	fn->state = state;
+	fn->err = &fn->no_handle;
+	policy_init(&fn->policy);
+	space_init(&fn->space);
+	signaler_init(&fn->signaler);
+	for (unsigned int i = 0; i < NUM_BARS; i++)
+		fn->memory[i].fd = -1;
+	return fn;
 }
 
 EXPORT int vfio_function_new(struct vfio_function **out,
@@ -59,31 +138,17 @@ EXPORT int vfio_function_new(struct vfio_function **out,
 	if (ops->size != sizeof(*ops))
 		return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION, NULL,
 				 "the size of struct vfio_function_ops is wrong");
-	fn = calloc(1, sizeof(*fn));
+	fn = allocate(ops, state);
 	if (!fn)
 		return error_system(err, ENOMEM, "making a PCI function");
-	fn->ops = ops;
-	fn->state = state;
-	fn->err = &fn->no_handle;
-	space_init(&fn->space);
-	signaler_init(&fn->signaler);
-	for (unsigned int i = 0; i < NUM_BARS; i++)
-		fn->memory[i].fd = -1;
-	r = copy_description(fn, description);
-	if (r == 0)
-		r = function_irqs_init(fn);
-	if (r < 0) {
-		free_engine(fn);
-		return error_system(err, -r, "making a PCI function");
-	}
-	function_build(fn);
-	r = function_power_on(fn);
+	r = make(fn, description);
 	if (r < 0) {
 		if (err)
 			*err = fn->no_handle;
 		free_engine(fn);
 		return r;
 	}
+	fn->resets = 0;
 	*out = fn;
 	return 0;
 }
@@ -101,47 +166,4 @@ EXPORT void vfio_function_free(struct vfio_function *fn)
 EXPORT void *vfio_function_state(struct vfio_function *fn)
 {
 	return fn->state;
-}
-
-static void reset_model(struct vfio_function *fn)
-{
-	if (fn->ops->reset)
-		fn->ops->reset(fn);
-}
-
-/*
- * As nobody has used it yet: no interrupt, no map, configuration space and memory as built. The
- * model is reset last, so that what it does is not undone.
- */
-int function_power_on(struct vfio_function *fn)
-{
-	int r;
-
-	function_irqs_clear(fn);
-	function_dma_clear(fn);
-	fn->config = fn->power_on;
-	fn->power_state = 0;
-	r = function_memory_renew(fn, fn->err);
-	if (r < 0)
-		return r;
-	vfio_function_intx(fn, false);
-	reset_model(fn);
-	return 0;
-}
-
-/*
- * VFIO_DEVICE_RESET: the model starts anew, in D0; configuration space, interrupts and maps are the
- * user's and stay, as the kernel saves and restores them.
- */
-int function_reset(struct vfio_function *fn)
-{
-	if (!fn->ops->reset)
-		return error_set(fn->err, EINVAL, VFIO_E_UNSUPPORTED, VFIO_BY_MODEL, NULL,
-				 "reset: the device has no way to be reset by its user");
-	if (fn->layout.pm)
-		fn->config.raw[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
-	fn->power_state = 0;
-	vfio_function_intx(fn, false);
-	reset_model(fn);
-	return 0;
 }

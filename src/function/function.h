@@ -2,12 +2,23 @@
 /*
  * The virtual function: a PCI function as VFIO shows it, over a software model.
  *
- *   config.c   configuration space, driven by the table in pci/table.c
- *   build.c    what a description says, as configuration space
- *   region.c   BARs: trapped, memory, MSI-X table
- *   irq.c      INTx, MSI, MSI-X, REQ
- *   dma.c      the device's way to memory, through the bus-master gate and the IOMMU
- *   function.c life: new, power-on, reset, free
+ *   function.c   life: new, free
+ *   check.c      does a description contradict itself?
+ *   build.c      from a description to the function's own registers
+ *   registers.c  the function's own registers in configuration space, as PCI has them behave
+ *   view.c       what its user sees of them: who answers which bit, which capabilities are shown
+ *   config.c     accesses to configuration space, through the view
+ *   hooks.c      what a write to configuration space sets off
+ *   vpd.c        vital product data
+ *   region.c     BARs and ROM: trapped, memory, MSI-X table
+ *   irq.c        VFIO_DEVICE_SET_IRQS: the calls, ERR, REQ
+ *   intx.c       the level interrupt
+ *   vectors.c    MSI and MSI-X
+ *   reset.c      power-on, reset by every road
+ *   dma.c        the device's way to memory, through the bus-master gate and the IOMMU
+ *   policy.c     what the administrator decides
+ *   side.c       the side channel: records, and where a write went
+ *   feature.c    questions that are not PCI's
  */
 #ifndef LIBVFIO_FUNCTION_H
 #define LIBVFIO_FUNCTION_H
@@ -21,24 +32,49 @@
 #include "contract.h"
 #include "iommu/space.h"
 
-#define CONFIG_SIZE 256
+#define CONFIG_SIZE PCI_CFG_SPACE_SIZE
+#define CONFIG_MAX  PCI_CFG_SPACE_EXP_SIZE
 #define NUM_BARS    6
 #define NO_INDEX    UINT32_MAX
 #define MSI_MAX     32
 #define MSIX_MAX    2048
+#define RECORDS     64
 
-/* Where a description's capabilities lie; 0: the function has none. */
+/* Where the capabilities lie that have a life of their own; 0: the function shows none. */
 struct layout {
-	uint8_t pm, msi, msix;
+	uint16_t pm, msi, msix, express, af, vpd;
 };
 
 /*
- * Configuration space: what the device itself would answer (raw) and what the virtual function
- * answers instead (shadow); for each bit, who answers (virt), and what a write does (write, w1c).
+ * The function's own registers: what the device itself would answer, and how its bits behave. Those
+ * in neither mask are read-only.
  */
-struct config {
-	uint8_t raw[CONFIG_SIZE], shadow[CONFIG_SIZE];
-	uint8_t virt[CONFIG_SIZE], write[CONFIG_SIZE], w1c[CONFIG_SIZE];
+struct registers {
+	uint8_t value[CONFIG_MAX], power_on[CONFIG_MAX];
+	uint8_t write[CONFIG_MAX];	/* a write stores */
+	uint8_t clear[CONFIG_MAX];	/* a one clears */
+};
+
+/* What the user sees: for each bit, who answers, and what the user's write does. */
+struct view {
+	uint8_t shadow[CONFIG_MAX], power_on[CONFIG_MAX];
+	uint8_t virt[CONFIG_MAX];	/* the shadow answers; the registers do for the rest */
+	uint8_t write[CONFIG_MAX];	/* a write stores, there or there */
+	uint8_t clear[CONFIG_MAX];	/* a one clears, there or there */
+	uint8_t trapped[CONFIG_MAX];	/* a write runs a hook */
+	uint8_t policy[CONFIG_MAX];	/* writable by PCI, refused by policy */
+	uint16_t owner[CONFIG_MAX];	/* whose byte: an index into owners, or NO_OWNER */
+	unsigned int nowners;
+	struct vfio_pci_capability owners[2 + VFIO_PCI_MAX_CAPABILITIES + VFIO_PCI_MAX_EXTENDED];
+	char problem[VFIO_PCI_PROBLEM_ROOM];	/* what is wrong with the lists; "" for nothing */
+};
+
+#define NO_OWNER UINT16_MAX
+
+/* Where MSI-X keeps its vectors and pending bits; sizes are 0 where there is no such BAR. */
+struct msix_place {
+	uint32_t table_bar, pending_bar;
+	uint64_t table, pending, table_size, pending_size;
 };
 
 /* The part of a BAR that is memory. base spans the whole BAR; only the areas are backed. */
@@ -53,48 +89,106 @@ struct interrupts {
 	int unmask;			/* eventfd that re-arms INTx, or -1 */
 	bool masked, asserted;
 	bool disabled;			/* the INTx disable bit, as it was last */
+	uint32_t msi, msix;		/* vectors that the capabilities have */
 	uint32_t allocated;		/* MSI, MSI-X: vectors that exist */
 	uint32_t msi_allowed;		/* log2 of the vectors of the last MSI enable */
 	int *vectors;			/* eventfds or -1, as many as the larger of MSI and MSI-X */
-	int req;
+	uint64_t pending[MSIX_MAX / 64];	/* raised, and waiting until they can be delivered */
+	bool any_pending;
+	int err, req;
+};
+
+enum view_kind { VIEW_VIRTUAL, VIEW_FILTERED };
+enum lacking { LACKING_FAIL, LACKING_HIDE, LACKING_EMULATE };
+
+#define BEHAVIOUR_LATEST 2
+
+/* What vfio_policy_set() has decided; policy.c has the words. */
+struct policy {
+	enum view_kind view;
+	char hide[256];			/* the list, as it was given */
+	bool hidden_zero;		/* the bytes of hidden capabilities read zero */
+	uint32_t vectors;		/* of MSI or MSI-X; UINT32_MAX: all */
+	uint32_t host_lacks;		/* a bit for each interrupt index */
+	enum lacking lacking;
+	bool refuse_malformed;
+	uint32_t behaviour;		/* 1 to BEHAVIOUR_LATEST */
+	bool keep;			/* when the user goes, the device stays as it is */
+};
+
+/* The side channel. */
+struct side {
+	struct vfio_error records[RECORDS];
+	uint64_t count;			/* records that were ever made */
+	uint32_t where;			/* VFIO_WENT_… of the last write */
+};
+
+struct vital {
+	uint8_t *bytes, *power_on;
+	uint32_t size;
 };
 
 struct vfio_function {
 	struct vfio_function_description description;
-	struct vfio_area *areas[NUM_BARS];	/* our copy */
+	struct vfio_area *areas[NUM_BARS];	/* our copies */
+	uint8_t *rom;
 	const struct vfio_function_ops *ops;
 	void *state;
+	uint32_t config_size;		/* 256 or 4096 */
 	struct layout layout;
-	struct config config, power_on;
-	uint8_t power_state;		/* 0 or 3: D0 or D3hot */
+	struct msix_place msix;
+	struct registers registers;
+	struct view view;
+	uint8_t remembered;		/* I/O and memory enable, as the user wrote them last */
+	uint8_t power_state;		/* 0 to 3: D0 to D3hot */
+	struct vital vpd;
+	uint32_t rom_size;		/* of the BAR, a power of two; 0: none */
 	struct bar_memory memory[NUM_BARS];
 	struct interrupts irq;
 	struct signaler signaler;
 	struct space space;
-	struct vfio_error *err;		/* where refusals are recorded; never NULL */
+	struct policy policy;
+	struct side side;
+	uint64_t resets;
+	int last_reset;
+	struct vfio_error *err;		/* of the last call that failed; never NULL */
 	struct vfio_error no_handle;	/* err, until a handle is made */
 };
 
-/* function.c */
-int function_power_on(struct vfio_function *fn);
-int function_reset(struct vfio_function *fn);
-
-/* dma.c */
-void function_dma_clear(struct vfio_function *fn);
-int function_dma_map(struct vfio_function *fn, const struct dma_map *map);
-int function_dma_unmap(struct vfio_function *fn, uint64_t iova, uint64_t size, uint64_t *unmapped);
+/* check.c */
+int function_check(const struct vfio_function_description *d, struct vfio_error *err);
+int function_check_areas(const struct vfio_function *fn, struct vfio_error *err);
 
 /* build.c */
-int function_check(const struct vfio_function_description *d, struct vfio_error *err);
-void function_build(struct vfio_function *fn);
+int function_build(struct vfio_function *fn, struct vfio_error *err);
+
+/* registers.c */
+void registers_behave(struct registers *r, unsigned int size);
+static inline uint8_t registers_read(const struct registers *r, unsigned int at)
+{
+	return r->value[at];
+}
+/* Only the bits in mask are written; of those that ones clear, too. */
+void registers_write(struct registers *r, unsigned int at, uint8_t value, uint8_t mask);
+
+/* view.c */
+int function_view(struct vfio_function *fn);
 
 /* config.c */
 ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *buf, size_t len);
 ssize_t function_config_write(struct vfio_function *fn, uint64_t offset, const void *buf, size_t len);
-void function_config_masks(struct vfio_function *fn);
 uint16_t function_command(const struct vfio_function *fn);
 bool function_decodes_memory(const struct vfio_function *fn);
 bool function_masters_bus(const struct vfio_function *fn);
+
+/* hooks.c */
+void function_mark_hooks(struct vfio_function *fn);
+void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end);
+void function_before_command(struct vfio_function *fn, uint8_t value);
+
+/* vpd.c */
+int function_vpd_init(struct vfio_function *fn);
+void function_vpd_written(struct vfio_function *fn, unsigned int reg);
 
 /* region.c */
 int function_region(struct vfio_function *fn, uint32_t index, struct vfio_region *region);
@@ -109,9 +203,66 @@ int function_irqs_init(struct vfio_function *fn);
 void function_irqs_clear(struct vfio_function *fn);
 int function_irq_info(struct vfio_function *fn, uint32_t index, struct vfio_irq_info *info);
 int function_set_irqs(struct vfio_function *fn, const struct irq_request *request);
+uint32_t function_vectors_of(const struct vfio_function *fn, uint32_t index);
+int irq_refuse(struct vfio_function *fn, int err, enum vfio_error_code code,
+	       const struct irq_request *q, const char *why);
+int irq_replace_eventfd(struct vfio_function *fn, const struct irq_request *q, int *slot, int fd);
+/* Which of the vectors does a NONE or BOOL request name? */
+static inline bool irq_is_named(const struct irq_request *q, uint32_t i)
+{
+	return (q->flags & VFIO_IRQ_SET_DATA_NONE) || q->bools[i];
+}
+bool irq_can_deliver(const struct vfio_function *fn, uint32_t index);
+
+/* intx.c */
+int intx_trigger(struct vfio_function *fn, const struct irq_request *q);
+int intx_set_mask(struct vfio_function *fn, const struct irq_request *q);
+void function_intx_disable_changed(struct vfio_function *fn, bool disabled);
 /* Something to poll and then to dispatch, or -1. */
 int function_poll_fd(const struct vfio_function *fn);
 void function_dispatch(struct vfio_function *fn);
-void function_intx_disable_changed(struct vfio_function *fn, bool disabled);
+
+/* vectors.c */
+int vectors_trigger(struct vfio_function *fn, const struct irq_request *q);
+void vectors_disable(struct vfio_function *fn);
+void vectors_drop_pending(struct vfio_function *fn);
+/* Something has changed that may have kept messages back. */
+void vectors_deliver(struct vfio_function *fn);
+uint64_t vectors_pending_word(const struct vfio_function *fn, unsigned int word);
+uint32_t vectors_granted(const struct vfio_function *fn, uint32_t index);
+
+/* reset.c */
+int function_power_on(struct vfio_function *fn);
+int function_recycle(struct vfio_function *fn);
+int function_reset(struct vfio_function *fn);
+/* The model alone: what a reset by configuration space does. */
+int function_reset_model(struct vfio_function *fn);
+uint32_t function_reset_methods(const struct vfio_function *fn);
+
+/* dma.c */
+void function_dma_clear(struct vfio_function *fn);
+int function_dma_map(struct vfio_function *fn, const struct dma_map *map);
+int function_dma_unmap(struct vfio_function *fn, uint64_t iova, uint64_t size, uint64_t *unmapped);
+
+/* policy.c */
+void policy_init(struct policy *p);
+bool policy_hides(const struct policy *p, uint32_t structure);
+int function_policy_set(struct vfio_function *fn, const char *key, const char *value);
+int function_policy_get(struct vfio_function *fn, const char *key, char *value, size_t size);
+
+/* side.c */
+/* Keep the record of a call that failed, *fn->err, and return r: wraps error_set(fn->err, …). */
+int side_keep(struct vfio_function *fn, int r);
+/* Make a record of something that is no failed call. */
+void side_note(struct vfio_function *fn, int err, enum vfio_error_code code, enum vfio_refuser who,
+	       const char *remedy, const char *format, ...) __attribute__((format(printf, 6, 7)));
+void side_lost(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t bits,
+	       bool by_policy);
+int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *record);
+/* The name of the register at an offset of configuration space, or "". */
+const char *function_register_name(const struct vfio_function *fn, unsigned int at);
+
+/* feature.c */
+int function_feature(struct vfio_function *fn, uint32_t flags, void *data, size_t len);
 
 #endif

@@ -94,18 +94,28 @@ EXPORT void *vfio_function_memory(struct vfio_function *fn, unsigned int bar)
 	return bar < NUM_BARS ? fn->memory[bar].base : NULL;
 }
 
+/* An image that does not begin like one is not shown (PCI 3.0, 6.3.1.1). */
+static bool has_rom(const struct vfio_function *fn)
+{
+	return fn->rom && fn->description.rom_size >= 2 && fn->rom[0] == 0x55 && fn->rom[1] == 0xaa;
+}
+
 /* ---- description -------------------------------------------------------------------------- */
 
 int function_region(struct vfio_function *fn, uint32_t index, struct vfio_region *region)
 {
 	*region = (struct vfio_region){ .index = index, .fd = -1 };
 	if (index >= VFIO_PCI_NUM_REGIONS)
-		return error_set(fn->err, EINVAL, VFIO_E_NO_REGION, VFIO_BY_FUNCTION,
-				 "vfio_info() says how many regions there are",
-				 "region %u: the device has %d", index, VFIO_PCI_NUM_REGIONS);
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_NO_REGION, VFIO_BY_FUNCTION,
+				"vfio_info() says how many regions there are",
+				"region %u: the device has %d", index, VFIO_PCI_NUM_REGIONS));
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-		region->size = CONFIG_SIZE;
+		region->size = fn->config_size;
 		region->flags = READ_WRITE;
+	}
+	if (index == VFIO_PCI_ROM_REGION_INDEX && has_rom(fn)) {
+		region->size = fn->rom_size;
+		region->flags = VFIO_REGION_INFO_FLAG_READ;
 	}
 	if (index < NUM_BARS) {
 		const struct vfio_bar_description *bar = &fn->description.bars[index];
@@ -127,22 +137,22 @@ int function_region(struct vfio_function *fn, uint32_t index, struct vfio_region
 
 enum place { TRAPPED, MEMORY, MSIX_TABLE, MSIX_PENDING };
 
-/* Areas and MSI-X structures begin on pages, so one naturally aligned access has one place, */
-/* save that the last vectors may end within a page: what is left of it is the model's. */
+/*
+ * Areas begin on pages, and MSI-X structures at multiples of 8, so one naturally aligned access has
+ * one place.
+ */
 static enum place place_of(const struct vfio_function *fn, unsigned int i, uint64_t offset)
 {
-	const struct vfio_function_description *d = &fn->description;
-	const struct vfio_bar_description *bar = &d->bars[i];
+	const struct vfio_bar_description *bar = &fn->description.bars[i];
+	const struct msix_place *m = &fn->msix;
 
 	for (uint32_t a = 0; a < bar->nareas; a++)
 		if (offset - bar->areas[a].offset < bar->areas[a].size)
 			return MEMORY;
-	if (d->msix_vectors && d->msix_bar == i) {
-		if (offset - d->msix_table < 16ull * d->msix_vectors)
-			return MSIX_TABLE;
-		if (offset - d->msix_pba < align_up(d->msix_vectors, 64) / 8)
-			return MSIX_PENDING;
-	}
+	if (m->table_bar == i && offset - m->table < m->table_size)
+		return MSIX_TABLE;
+	if (m->pending_bar == i && offset - m->pending < m->pending_size)
+		return MSIX_PENDING;
 	return TRAPPED;
 }
 
@@ -167,6 +177,13 @@ static void memory_write(uint8_t *at, unsigned int width, uint64_t value)
 	}
 }
 
+static uint64_t pending_read(const struct vfio_function *fn, uint64_t offset, unsigned int width)
+{
+	uint64_t at = offset - fn->msix.pending, word = vectors_pending_word(fn, at / 8);
+
+	return word >> (8 * (at % 8)) & (width == 8 ? UINT64_MAX : (1ull << 8 * width) - 1);
+}
+
 static uint64_t bar_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			 unsigned int width)
 {
@@ -176,7 +193,7 @@ static uint64_t bar_read(struct vfio_function *fn, unsigned int bar, uint64_t of
 	case MSIX_TABLE:
 		return UINT64_MAX;	/* vectors belong to SET_IRQS, as in the kernel */
 	case MSIX_PENDING:
-		return 0;		/* a message is delivered or dropped at once */
+		return pending_read(fn, offset, width);
 	case TRAPPED:
 		break;
 	}
@@ -192,29 +209,40 @@ static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 		break;
 	case MSIX_TABLE:
 	case MSIX_PENDING:
-		break;
+		fn->side.where |= VFIO_WENT_NOWHERE;
+		return;
 	case TRAPPED:
 		if (fn->ops->write)
 			fn->ops->write(fn, bar, offset, width, value);
 		break;
 	}
+	fn->side.where |= VFIO_WENT_DEVICE;
 }
 
-/* How many bytes of a BAR may be accessed; a negative errno when none. */
-static ssize_t check_bar_access(struct vfio_function *fn, uint32_t index, uint64_t offset,
-				size_t len, const char *verb)
+/* How many bytes of a BAR or the ROM may be accessed; a negative errno when none. */
+static ssize_t check_access(struct vfio_function *fn, uint32_t index, uint64_t offset, size_t len,
+			    const char *verb)
 {
-	static const struct vfio_bar_description none;
-	const struct vfio_bar_description *bar =
-		index < NUM_BARS ? &fn->description.bars[index] : &none;
-	ssize_t n = contract_check_access(index, bar->size, offset, len, verb, fn->err);
+	bool io = index < NUM_BARS && (fn->description.bars[index].flags & VFIO_BAR_IO);
+	uint64_t size = index < NUM_BARS ? fn->description.bars[index].size :
+			index == VFIO_PCI_ROM_REGION_INDEX && has_rom(fn) ? fn->rom_size : 0;
+	ssize_t n = contract_check_access(index, size, offset, len, verb, fn->err);
 
-	if (n <= 0 || (bar->flags & VFIO_BAR_IO) || function_decodes_memory(fn))
+	if (n < 0)
+		return side_keep(fn, n);
+	if (n == 0 || io || function_decodes_memory(fn))
 		return n;
-	return error_set(fn->err, EIO, VFIO_E_MEMORY_OFF, VFIO_BY_FUNCTION,
+	return side_keep(fn, error_set(fn->err, EIO, VFIO_E_MEMORY_OFF, VFIO_BY_FUNCTION,
 			 "set the memory bit of the Command register and power state D0",
 			 "%s at %#llx of region %u: %s", verb, (unsigned long long)offset, index,
-			 fn->power_state ? "the device is in D3hot" : "memory decoding is off");
+			 fn->power_state == 3 ? "the device is in D3hot" : "memory decoding is off"));
+}
+
+/* Behind the image there are ones. */
+static void rom_read(const struct vfio_function *fn, uint64_t offset, uint8_t *out, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = offset + i < fn->description.rom_size ? fn->rom[offset + i] : 0xff;
 }
 
 ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset, void *buf,
@@ -225,7 +253,11 @@ ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset
 
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return function_config_read(fn, offset, buf, len);
-	n = check_bar_access(fn, region, offset, len, "read");
+	n = check_access(fn, region, offset, len, "read");
+	if (n > 0 && region == VFIO_PCI_ROM_REGION_INDEX) {
+		rom_read(fn, offset, out, n);
+		return n;
+	}
 	for (ssize_t done = 0; done < n; ) {
 		unsigned int width = natural_width(offset + done, n - done, 8);
 
@@ -241,9 +273,14 @@ ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offse
 	const uint8_t *in = buf;
 	ssize_t n;
 
+	fn->side.where = 0;
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return function_config_write(fn, offset, buf, len);
-	n = check_bar_access(fn, region, offset, len, "write");
+	if (region == VFIO_PCI_ROM_REGION_INDEX && len)
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_RANGE, VFIO_BY_FUNCTION, NULL,
+				"write at %#llx of the ROM: it can only be read",
+				(unsigned long long)offset));
+	n = check_access(fn, region, offset, len, "write");
 	for (ssize_t done = 0; done < n; ) {
 		unsigned int width = natural_width(offset + done, n - done, 8);
 

@@ -98,6 +98,10 @@ struct wire_io_fds {
 	uint32_t argsz, flags, index, count;
 };
 
+struct wire_feature {
+	uint32_t argsz, flags;
+};
+
 struct wire_irq_info {
 	uint32_t argsz, flags, index, count;
 };

@@ -112,7 +112,7 @@ static void model_write(struct vfio_function *fn, unsigned int bar, uint64_t off
 		write_register(m, offset, value);
 }
 
-static void model_reset(struct vfio_function *fn)
+static int model_reset(struct vfio_function *fn)
 {
 	struct model *m = vfio_function_state(fn);
 
@@ -120,6 +120,7 @@ static void model_reset(struct vfio_function *fn)
 	m->iova = m->length = m->result = 0;
 	m->probe_gone = false;
 	m->resets++;
+	return 0;
 }
 
 static void model_gone(struct vfio_function *fn, uint64_t iova, uint64_t size)

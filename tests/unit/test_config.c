@@ -216,7 +216,7 @@ static void not_row_022_status_bits_are_cleared_by_ones(void **state)
 	struct vfio_function *fn = function_of(state);
 	const uint16_t error = PCI_STATUS_REC_MASTER_ABORT | PCI_STATUS_DETECTED_PARITY;
 
-	fn->config.raw[PCI_STATUS + 1] |= error >> 8;
+	fn->registers.value[PCI_STATUS + 1] |= error >> 8;
 	put(fn, PCI_STATUS, 0, 2);
 	assert_int_equal(get(fn, PCI_STATUS, 2) & error, error);
 	put(fn, PCI_STATUS, PCI_STATUS_REC_MASTER_ABORT, 2);

@@ -78,6 +78,7 @@ static void interrupts_add_up(void **state)
 	model_put(b, MODEL_MSI, 0);
 	assert_int_equal(vfio_irq_wait(b->dev, fd, 20), 0);	/* bus mastering is off */
 	assert_int_equal(vfio_set_bus_master(b->dev, true), 0);
+	assert_int_equal(vfio_irq_wait(b->dev, fd, SOON), 1);
 	for (int i = 0; i < 5; i++)
 		model_put(b, MODEL_MSI, 0);
 	assert_int_equal(vfio_irq_wait(b->dev, fd, SOON), 5);

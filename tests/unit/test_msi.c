@@ -91,16 +91,22 @@ static int none(struct fixture *f, uint32_t index, uint32_t start, uint32_t coun
 	return function_set_irqs(f->fn, &q);
 }
 
-/* Raise each vector once; bit i of the result: descriptor i was signalled, once. */
-static unsigned int delivered(struct fixture *f)
+/* Bit i of the result: descriptor i was signalled, once. */
+static unsigned int signalled(struct fixture *f)
 {
 	unsigned int mask = 0;
 
 	for (unsigned int i = 0; i < 8; i++)
-		vfio_function_msi(f->fn, i);
-	for (unsigned int i = 0; i < 8; i++)
 		mask |= fd_take(f->fds[i]) == 1 ? 1u << i : 0;
 	return mask;
+}
+
+/* The same after each vector was raised once. */
+static unsigned int delivered(struct fixture *f)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		vfio_function_msi(f->fn, i);
+	return signalled(f);
 }
 
 static bool is_enabled(struct fixture *f, uint32_t index)
@@ -147,6 +153,7 @@ static void vectors_before_start_exist_too(void **state)
 	assert_true(is_enabled(f, MSI));
 	assert_int_equal(delivered(f), 0);
 	assert_int_equal(assign(f, MSI, 0, 2, f->fds), 0);
+	assert_int_equal(signalled(f), 3);	/* what was raised before had waited */
 	assert_int_equal(delivered(f), 3);
 }
 
@@ -196,6 +203,7 @@ static void row_119_msix_can_grow(void **state)
 	assert_int_equal(assign(f, MSIX, 6, 2, f->fds + 6), 0);
 	assert_int_equal(delivered(f), 0xc3);
 	assert_int_equal(assign(f, MSIX, 3, 1, f->fds + 3), 0);
+	assert_int_equal(signalled(f), 0x08);
 	assert_int_equal(delivered(f), 0xcb);
 }
 
@@ -289,10 +297,12 @@ static void messages_need_bus_mastering_and_power(void **state)
 	command(f, 0);
 	assert_int_equal(delivered(f), 0);
 	command(f, PCI_COMMAND_MASTER);
+	assert_int_equal(signalled(f), 1);
 	assert_int_equal(delivered(f), 1);
 	config(f, pm, 3);
 	assert_int_equal(delivered(f), 0);
 	config(f, pm, 0);
+	assert_int_equal(signalled(f), 1);
 	assert_int_equal(delivered(f), 1);
 }
 
@@ -305,7 +315,40 @@ static void msi_obeys_its_enable_bit(void **state)
 	config(f, at, 0);
 	assert_int_equal(delivered(f), 0);
 	config(f, at, PCI_MSI_FLAGS_ENABLE);
+	assert_int_equal(signalled(f), 1);
 	assert_int_equal(delivered(f), 1);
+}
+
+/* As the first version of the library had it: what cannot be delivered is lost. */
+static void behaviour_1_loses_messages(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(function_policy_set(f->fn, "behaviour", "1"), 0);
+	assert_int_equal(enable(f, MSIX, 1), 0);
+	command(f, 0);
+	assert_int_equal(delivered(f), 0);
+	command(f, PCI_COMMAND_MASTER);
+	assert_int_equal(signalled(f), 0);
+	assert_int_equal(delivered(f), 1);
+}
+
+/* A message that waited is delivered once, and not to the next user. */
+static void waiting_messages_end_with_the_index(void **state)
+{
+	struct fixture *f = *state;
+	const int late[1] = { f->fds[0] };
+
+	assert_int_equal(assign(f, MSIX, 2, 0, NULL), 0);
+	vfio_function_msi(f->fn, 0);
+	assert_int_equal(none(f, MSIX, 0, 0), 0);
+	assert_int_equal(assign(f, MSIX, 0, 1, late), 0);
+	assert_int_equal(signalled(f), 0);
+	command(f, 0);
+	vfio_function_msi(f->fn, 0);
+	assert_int_equal(function_reset(f->fn), 0);
+	command(f, PCI_COMMAND_MASTER);
+	assert_int_equal(signalled(f), 0);
 }
 
 static void vectors_that_are_not_there(void **state)
@@ -348,6 +391,8 @@ int main(void)
 		TEST(row_130_vectors_outlive_a_reset),
 		TEST(messages_need_bus_mastering_and_power),
 		TEST(msi_obeys_its_enable_bit),
+		TEST(behaviour_1_loses_messages),
+		TEST(waiting_messages_end_with_the_index),
 		TEST(vectors_that_are_not_there),
 		TEST(messages_add_up),
 	};

@@ -249,7 +249,7 @@ static void clear_memory(struct vfio_function *fn, unsigned int bar, const struc
 		memset(memory + areas[i].offset, 0, areas[i].size);
 }
 
-static void probe_reset(struct vfio_function *fn)
+static int probe_reset(struct vfio_function *fn)
 {
 	struct probe *probe = vfio_function_state(fn);
 	uint64_t gone = load(probe->registers + REG_GONE, 4);
@@ -262,6 +262,7 @@ static void probe_reset(struct vfio_function *fn)
 	clear_memory(fn, 0, bar0_areas, 2);
 	clear_memory(fn, 5, bar5_areas, 1);
 	vfio_function_intx(fn, false);
+	return 0;
 }
 
 static void probe_dma_gone(struct vfio_function *fn, uint64_t iova, uint64_t size)

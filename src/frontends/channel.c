@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What libvfio knows beside PCI: where a write went, what was refused and why, how bits behave, how
+ * to reset, what the policy is. Where the other end cannot tell, what can be worked out is.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+
+#include <vfio/device.h>
+#include <vfio/pci.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/export.h"
+#include "frontends/driver.h"
+
+/* The errors by which servers say that they do not know a feature. */
+static bool is_unknown(int r)
+{
+	return r == -ENOTTY || r == -EINVAL || r == -ENOTSUP || r == -ENOSYS;
+}
+
+static int unsupported(struct vfio_dev *dev, const char *what)
+{
+	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+			 "devices in this process, and those of vfiod, can",
+			 "%s: the other end cannot tell", what);
+}
+
+static int get(struct vfio_dev *dev, uint32_t number, void *data, size_t len)
+{
+	if (!dev->backend->feature)
+		return -ENOTTY;
+	return dev->backend->feature(dev, number | VFIO_DEVICE_FEATURE_GET, data, len);
+}
+
+/* ---- where a write went ------------------------------------------------------------------- */
+
+EXPORT ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t offset,
+				 const void *buf, size_t len, uint32_t *where)
+{
+	ssize_t n;
+	int r;
+
+	*where = 0;
+	r = get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
+	if (is_unknown(r))
+		return unsupported(dev, "where a write went");
+	if (r < 0)
+		return r;
+	n = dev->backend->write(dev, region, offset, buf, len);
+	if (n < 0)
+		return n;
+	r = get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
+	return r < 0 ? r : n;
+}
+
+EXPORT int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record)
+{
+	struct feature_record q = { .cursor = *cursor };
+	int r = get(dev, FEATURE_RECORD, &q, sizeof(q));
+
+	if (is_unknown(r))
+		return unsupported(dev, "what was refused");
+	if (r < 0 || !q.found)
+		return r;
+	if (q.cursor <= *cursor)
+		return error_set(&dev->error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
+				 "the server's records do not go on");
+	*cursor = q.cursor;
+	/* It may come from a stranger. */
+	q.record.what[sizeof(q.record.what) - 1] = '\0';
+	q.record.remedy[sizeof(q.record.remedy) - 1] = '\0';
+	error_set(record, q.record.err, q.record.code, q.record.who, q.record.remedy, "%s",
+		  q.record.what);
+	return 1;
+}
+
+/* ---- what a bit does ---------------------------------------------------------------------- */
+
+/* A field's bits in the dword that is looked at; 0 when it lies elsewhere. */
+static uint32_t bits_here(const struct vfio_pci_field *f, unsigned int base, unsigned int dword)
+{
+	unsigned int at = base + f->reg;
+	uint32_t mask = (f->bits == 32 ? UINT32_MAX : (1u << f->bits) - 1) << f->lsb;
+
+	return at / 4 * 4 == dword ? mask << (8 * (at % 4)) : 0;
+}
+
+/* By the table: what the kernel does for its user. */
+static void predict(struct vfio_config_info *info, const uint8_t *config, uint32_t structure,
+		    unsigned int base, unsigned int length)
+{
+	const struct vfio_pci_structure *s = vfio_pci_find(structure);
+
+	for (const struct vfio_pci_field *f = s ? s->fields : NULL; f && f->width; f++) {
+		uint32_t bits = bits_here(f, base, info->offset);
+
+		if (!vfio_pci_applies(f, config + base, length))
+			continue;
+		if (f->view == VFIO_PCI_VIRTUAL)
+			info->virt |= bits;
+		if (f->user_writes && f->access == VFIO_PCI_RW1C)
+			info->clear |= bits;
+		else if (f->user_writes)
+			info->write |= bits;
+	}
+}
+
+static void predict_capability(struct vfio_config_info *info, const uint8_t *config,
+			       const struct vfio_pci_capability *cap, bool extended)
+{
+	uint32_t number = cap->id | (extended ? VFIO_PCI_EXTENDED : 0);
+	const struct vfio_pci_structure *s = vfio_pci_find(number);
+	uint32_t header = extended ? UINT32_MAX : 0xff00;
+
+	if (info->offset < cap->offset || info->offset >= cap->offset + cap->length)
+		return;
+	info->capability = cap->id;
+	info->base = cap->offset;
+	info->extended = extended;
+	info->virt = info->write = 0;
+	if (s && s->exposure == VFIO_PCI_OPEN)
+		info->write = UINT32_MAX;
+	else
+		predict(info, config, number, cap->offset, cap->length);
+	if (info->offset == cap->offset) {
+		info->virt |= header;
+		info->write &= extended ? 0 : 0xffff0000;
+	}
+}
+
+static int predict_dword(struct vfio_dev *dev, struct vfio_config_info *info)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
+	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
+	ssize_t len = driver_config(dev, config);
+	unsigned int n;
+
+	if (len < 0)
+		return len;
+	if (!is_inside(info->offset, 4, len) || !is_aligned(info->offset, 4))
+		return error_set(&dev->error, EFAULT, VFIO_E_RANGE, VFIO_BY_LIBRARY, NULL,
+				 "%#x is no dword of %zd bytes of configuration space",
+				 info->offset, len);
+	if (info->offset < PCI_STD_HEADER_SIZEOF)
+		predict(info, config, 0, 0, PCI_STD_HEADER_SIZEOF);
+	else
+		info->write = UINT32_MAX;	/* between capabilities all is the device's */
+	n = vfio_pci_walk(config, len, caps, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		predict_capability(info, config, &caps[i], false);
+	n = vfio_pci_walk_extended(config, len, caps, NULL);
+	for (unsigned int i = 0; i < n; i++)
+		predict_capability(info, config, &caps[i], true);
+	return 0;
+}
+
+EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_config_info *info)
+{
+	int r;
+
+	if (offset > UINT16_MAX)
+		return error_set(&dev->error, EFAULT, VFIO_E_RANGE, VFIO_BY_LIBRARY, NULL,
+				 "%#x lies outside of configuration space", offset);
+	*info = (struct vfio_config_info){ .offset = offset };
+	r = get(dev, FEATURE_CONFIG_INFO, info, sizeof(*info));
+	if (!is_unknown(r))
+		return r;
+	*info = (struct vfio_config_info){ .offset = offset };
+	return predict_dword(dev, info);
+}
+
+/* ---- reset, vectors ----------------------------------------------------------------------- */
+
+static void predict_reset(const uint8_t *config, size_t len, struct vfio_reset_info *info)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
+	unsigned int n = vfio_pci_walk(config, len, caps, NULL);
+	const uint8_t af = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t *cap = config + caps[i].offset;
+
+		if (caps[i].id == PCI_CAP_ID_EXP && caps[i].length >= 12 &&
+		    (le32_get(cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR))
+			info->methods |= VFIO_RESET_FLR;
+		if (caps[i].id == PCI_CAP_ID_AF && caps[i].length >= 6 &&
+		    (cap[PCI_AF_CAP] & af) == af)
+			info->methods |= VFIO_RESET_AF;
+		if (caps[i].id == PCI_CAP_ID_PM && caps[i].length >= 6 &&
+		    !(cap[PCI_PM_CTRL] & PCI_PM_CTRL_NO_SOFT_RESET))
+			info->methods |= VFIO_RESET_PM;
+	}
+}
+
+EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
+{
+	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
+	struct vfio_device_info device;
+	ssize_t len;
+	int r;
+
+	memset(info, 0, sizeof(*info));
+	r = get(dev, FEATURE_RESET_INFO, info, sizeof(*info));
+	if (!is_unknown(r))
+		return r;
+	memset(info, 0, sizeof(*info));
+	r = dev->backend->info(dev, &device);
+	if (r < 0 || !(device.flags & VFIO_DEVICE_FLAGS_RESET))
+		return r;
+	info->methods = VFIO_RESET_DEVICE;
+	len = driver_config(dev, config);
+	if (len < 0)
+		return len;
+	predict_reset(config, len, info);
+	return 0;
+}
+
+EXPORT int vfio_irq_vectors(struct vfio_dev *dev, uint32_t index, struct vfio_vectors *vectors)
+{
+	struct feature_vectors q = { .index = index };
+	struct vfio_irq_info info;
+	int r = dev->backend->irq_info(dev, index, &info);
+
+	if (r < 0)
+		return r;
+	r = get(dev, FEATURE_VECTORS, &q, sizeof(q));
+	if (r < 0 && !is_unknown(r))
+		return r;
+	*vectors = r < 0 ? (struct vfio_vectors){ info.count, info.count } : q.vectors;
+	return 0;
+}
+
+/* ---- policy ------------------------------------------------------------------------------- */
+
+static int no_policy(struct vfio_dev *dev)
+{
+	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+			 "it is decided where the device is served: see vfiod.conf(5)",
+			 "the policy of a device that is not in this process");
+}
+
+EXPORT int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *value)
+{
+	return dev->backend->policy_set ? dev->backend->policy_set(dev, key, value) : no_policy(dev);
+}
+
+EXPORT int vfio_policy_get(struct vfio_dev *dev, const char *key, char *value, size_t size)
+{
+	return dev->backend->policy_get ? dev->backend->policy_get(dev, key, value, size)
+					: no_policy(dev);
+}

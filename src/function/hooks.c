@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a write to configuration space sets off, after it was done. A hook finds the bits as they
+ * were written, and leaves what they come to.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "function/function.h"
+
+/* ---- Command ------------------------------------------------------------------------------ */
+
+#define DECODERS (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+
+/*
+ * Before a write of the Command register: has the device been reset behind our back? The user has
+ * a decoder on that the device has not, or its BARs are not what they were. Then they are put back.
+ */
+void function_before_command(struct vfio_function *fn, uint8_t value)
+{
+	struct registers *r = &fn->registers;
+	bool lost = value & fn->remembered & ~r->value[PCI_COMMAND] & r->write[PCI_COMMAND] & DECODERS;
+
+	for (unsigned int at = PCI_BASE_ADDRESS_0; at < PCI_CARDBUS_CIS; at++)
+		lost |= r->value[at] != r->power_on[at];
+	if (lost && !fn->description.virtual_function) {
+		memcpy(r->value + PCI_BASE_ADDRESS_0, r->power_on + PCI_BASE_ADDRESS_0,
+		       PCI_CARDBUS_CIS - PCI_BASE_ADDRESS_0);
+		memcpy(r->value + PCI_ROM_ADDRESS, r->power_on + PCI_ROM_ADDRESS, 4);
+		side_note(fn, 0, VFIO_E_RESTORED, VFIO_BY_FUNCTION, NULL,
+			  "the device had lost its BARs by a reset of its own; they are restored");
+	}
+}
+
+static void command_written(struct vfio_function *fn, unsigned int reg)
+{
+	fn->remembered = function_command(fn) & DECODERS;
+	function_intx_disable_changed(fn, function_command(fn) & PCI_COMMAND_INTX_DISABLE);
+	vectors_deliver(fn);
+}
+
+/* ---- BARs --------------------------------------------------------------------------------- */
+
+/*
+ * A BAR keeps the address bits that its size leaves, and shows its type: sizing works at any time.
+ */
+static void bar_written(struct vfio_function *fn, unsigned int reg)
+{
+	unsigned int i = (reg - PCI_BASE_ADDRESS_0) / 4;
+	const struct vfio_bar_description *bar = &fn->description.bars[i];
+	bool upper = i && (bar[-1].flags & VFIO_BAR_MEM64) && bar[-1].size;
+	uint8_t *at = fn->view.shadow + reg;
+	uint32_t value = le32_get(at);
+
+	if (upper)
+		value &= ~(bar[-1].size - 1) >> 32;
+	else if (!bar->size)
+		value = 0;
+	else
+		value = (value & ~(bar->size - 1)) | (le32_get(fn->view.power_on + reg) & 0xf);
+	le32_put(at, value);
+}
+
+/* The enable bit is the user's, and has no effect: PCI 3.0, 6.2.5.2. */
+static void rom_written(struct vfio_function *fn, unsigned int reg)
+{
+	uint8_t *at = fn->view.shadow + reg;
+	uint32_t mask = fn->rom_size ? ~(fn->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE : 0;
+
+	le32_put(at, le32_get(at) & mask);
+}
+
+/* ---- power -------------------------------------------------------------------------------- */
+
+static bool has_state(const struct vfio_function *fn, unsigned int state)
+{
+	uint16_t pmc = le16_get(fn->registers.value + fn->layout.pm + PCI_PM_PMC);
+
+	if (state == 1)
+		return pmc & PCI_PM_CAP_D1;
+	if (state == 2)
+		return pmc & PCI_PM_CAP_D2;
+	return true;
+}
+
+/* A state that is not offered: such a write changes nothing (PCI PM 1.2, 3.2.4). */
+static void power_written(struct vfio_function *fn, unsigned int reg)
+{
+	uint8_t *at = fn->registers.value + reg;
+	uint8_t state = *at & PCI_PM_CTRL_STATE_MASK, was = fn->power_state;
+
+	if (!has_state(fn, state)) {
+		*at = (*at & ~PCI_PM_CTRL_STATE_MASK) | was;
+		fn->side.where |= VFIO_WENT_NOWHERE;
+		side_note(fn, EINVAL, VFIO_E_POWER, VFIO_BY_FUNCTION,
+			  "PMC, in the power management capability, says which there are",
+			  "a write asked for power state D%u, which the device lacks", state);
+		return;
+	}
+	fn->power_state = state;
+	/* Registers that are lost on the way to D0 are restored, so that only the model sees it. */
+	if (was == 3 && state == 0 && !(*at & PCI_PM_CTRL_NO_SOFT_RESET))
+		function_reset_model(fn);
+	vectors_deliver(fn);
+}
+
+/* ---- MSI ---------------------------------------------------------------------------------- */
+
+/* MSI is enabled by SET_IRQS; then Enable may be toggled, and fewer vectors may be asked for. */
+static void msi_written(struct vfio_function *fn, unsigned int reg)
+{
+	uint8_t *at = fn->view.shadow + reg, *own = fn->registers.value + reg;
+	unsigned int multiple = (*at & PCI_MSI_FLAGS_QSIZE) >> 4;
+
+	if (fn->irq.active != VFIO_PCI_MSI_IRQ_INDEX && (*at & PCI_MSI_FLAGS_ENABLE)) {
+		*at &= ~PCI_MSI_FLAGS_ENABLE;
+		fn->side.where |= VFIO_WENT_NOWHERE;
+		side_note(fn, EINVAL, VFIO_E_IRQ_STATE, VFIO_BY_FUNCTION,
+			  "VFIO_DEVICE_SET_IRQS does it, with eventfds for the vectors",
+			  "a write asked for MSI to be enabled, which no vector is set up for");
+	}
+	if (multiple > fn->irq.msi_allowed) {
+		*at = (*at & ~PCI_MSI_FLAGS_QSIZE) | fn->irq.msi_allowed << 4;
+		fn->side.where |= VFIO_WENT_NOWHERE;
+	}
+	*own = (*own & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)) |
+	       (*at & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
+	vectors_deliver(fn);
+}
+
+static void msi_mask_written(struct vfio_function *fn, unsigned int reg)
+{
+	vectors_deliver(fn);
+}
+
+/* ---- PCI Express and Advanced Features ---------------------------------------------------- */
+
+static void reset_asked(struct vfio_function *fn, bool offered, const char *name)
+{
+	if (offered)
+		function_reset_model(fn);
+	else
+		side_note(fn, EINVAL, VFIO_E_RESET, VFIO_BY_FUNCTION,
+			  "vfio_reset_probe() says how the device can be reset",
+			  "a write asked for a reset by %s, which the device lacks", name);
+}
+
+/* The device is never asked for more than the host has set its payload to; 6 and 7 mean nothing. */
+static void copy_read_request(struct vfio_function *fn)
+{
+	uint8_t *own = fn->registers.value + fn->layout.express + PCI_EXP_DEVCTL;
+	uint16_t user = le16_get(fn->view.shadow + fn->layout.express + PCI_EXP_DEVCTL);
+	uint16_t control = le16_get(own);
+	unsigned int size = (user & PCI_EXP_DEVCTL_READRQ) >> 12;
+	unsigned int payload = (control & PCI_EXP_DEVCTL_PAYLOAD) >> 5;
+
+	if (size > 5)
+		return;
+	if (size < payload)
+		size = payload;
+	le16_put(own, (control & ~PCI_EXP_DEVCTL_READRQ) | size << 12);
+}
+
+static void express_written(struct vfio_function *fn, unsigned int reg)
+{
+	uint8_t *at = fn->view.shadow + reg;
+	const uint8_t *cap = fn->registers.value + fn->layout.express;
+	uint16_t control = le16_get(at);
+
+	copy_read_request(fn);
+	if (!(control & PCI_EXP_DEVCTL_BCR_FLR))
+		return;
+	le16_put(at, control & ~PCI_EXP_DEVCTL_BCR_FLR);
+	reset_asked(fn, le32_get(cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR, "PCI Express");
+}
+
+static void af_written(struct vfio_function *fn, unsigned int reg)
+{
+	const uint8_t both = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
+	uint8_t *at = fn->view.shadow + reg;
+
+	if (!(*at & PCI_AF_CTRL_FLR))
+		return;
+	*at &= ~PCI_AF_CTRL_FLR;
+	reset_asked(fn, (fn->registers.value[fn->layout.af + PCI_AF_CAP] & both) == both,
+		    "Advanced Features");
+}
+
+/* ---- which register has which hook -------------------------------------------------------- */
+
+struct hook {
+	unsigned int reg, width;
+	uint32_t bits;		/* of the register, that set something off */
+	void (*written)(struct vfio_function *fn, unsigned int reg);
+};
+
+#define MAX_HOOKS 16
+
+static unsigned int msi_mask_at(const struct vfio_function *fn)
+{
+	uint16_t control = le16_get(fn->registers.value + fn->layout.msi + PCI_MSI_FLAGS);
+
+	return fn->layout.msi + (control & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
+}
+
+static bool has_msi_mask(const struct vfio_function *fn)
+{
+	return fn->layout.msi &&
+	       (le16_get(fn->registers.value + fn->layout.msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKBIT);
+}
+
+static unsigned int list_hooks(const struct vfio_function *fn, struct hook hooks[MAX_HOOKS])
+{
+	const struct layout *l = &fn->layout;
+	unsigned int n = 0;
+
+	hooks[n++] = (struct hook){ PCI_COMMAND, 2, 0x0407, command_written };
+	for (unsigned int i = 0; i < NUM_BARS; i++)
+		hooks[n++] = (struct hook){ PCI_BASE_ADDRESS_0 + 4 * i, 4, UINT32_MAX, bar_written };
+	hooks[n++] = (struct hook){ PCI_ROM_ADDRESS, 4, UINT32_MAX, rom_written };
+	if (l->pm)
+		hooks[n++] = (struct hook){ l->pm + PCI_PM_CTRL, 1, PCI_PM_CTRL_STATE_MASK,
+					    power_written };
+	if (l->msi)
+		hooks[n++] = (struct hook){ l->msi + PCI_MSI_FLAGS, 1, 0x71, msi_written };
+	if (has_msi_mask(fn))
+		hooks[n++] = (struct hook){ msi_mask_at(fn), 4, UINT32_MAX, msi_mask_written };
+	if (l->express)
+		hooks[n++] = (struct hook){ l->express + PCI_EXP_DEVCTL, 2, 0xf000, express_written };
+	if (l->af)
+		hooks[n++] = (struct hook){ l->af + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR, af_written };
+	if (l->vpd)
+		hooks[n++] = (struct hook){ l->vpd + PCI_VPD_ADDR + 1, 1, PCI_VPD_ADDR_F >> 8,
+					    function_vpd_written };
+	return n;
+}
+
+void function_mark_hooks(struct vfio_function *fn)
+{
+	struct hook hooks[MAX_HOOKS];
+	unsigned int n = list_hooks(fn, hooks);
+
+	for (unsigned int h = 0; h < n; h++)
+		for (unsigned int i = 0; i < hooks[h].width; i++)
+			fn->view.trapped[hooks[h].reg + i] |= hooks[h].bits >> (8 * i);
+}
+
+static bool is_touched(const struct vfio_function *fn, const struct hook *h, unsigned int start,
+		       unsigned int end)
+{
+	for (unsigned int at = h->reg; at < h->reg + h->width; at++)
+		if (at >= start && at < end && fn->view.trapped[at])
+			return true;
+	return false;
+}
+
+void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end)
+{
+	struct hook hooks[MAX_HOOKS];
+	unsigned int n = list_hooks(fn, hooks);
+
+	for (unsigned int h = 0; h < n; h++)
+		if (is_touched(fn, &hooks[h], start, end))
+			hooks[h].written(fn, hooks[h].reg);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * INTx: a level. It fires once when asserted, and is then masked until somebody re-arms it: by a
+ * call, by an eventfd, or by the INTx disable bit of the Command register.
+ */
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/export.h"
+#include "base/fd.h"
+#include "function/function.h"
+
+static bool is_disabled(const struct vfio_function *fn)
+{
+	return function_command(fn) & PCI_COMMAND_INTX_DISABLE;
+}
+
+static void deliver(struct vfio_function *fn)
+{
+	struct interrupts *irq = &fn->irq;
+
+	if (irq->active != VFIO_PCI_INTX_IRQ_INDEX || !irq->asserted || irq->masked ||
+	    is_disabled(fn) || irq->intx < 0)
+		return;
+	irq->masked = true;
+	signaler_signal(&fn->signaler, irq->intx);
+}
+
+static void unmask(struct vfio_function *fn)
+{
+	if (is_disabled(fn))
+		return;
+	fn->irq.masked = false;
+	deliver(fn);
+}
+
+/* The INTx disable bit of the Command register masks and unmasks, too. */
+void function_intx_disable_changed(struct vfio_function *fn, bool disabled)
+{
+	if (fn->irq.disabled == disabled)
+		return;
+	fn->irq.disabled = disabled;
+	if (disabled)
+		fn->irq.masked = true;
+	else if (fn->irq.active == VFIO_PCI_INTX_IRQ_INDEX && fn->irq.masked)
+		unmask(fn);
+}
+
+static int set_eventfd(struct vfio_function *fn, const struct irq_request *q)
+{
+	struct interrupts *irq = &fn->irq;
+	bool active = irq->active == VFIO_PCI_INTX_IRQ_INDEX;
+	int r;
+
+	if (!active && irq->active != NO_INDEX)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "MSI or MSI-X is active");
+	if (!active && !irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX))
+		return irq_refuse(fn, ENODEV, VFIO_E_UNDELIVERABLE, q,
+				  "the policy host-lacks names INTx");
+	r = irq_replace_eventfd(fn, q, &irq->intx, q->fds[0]);
+	if (r < 0)
+		return r;
+	if (!active) {
+		irq->active = VFIO_PCI_INTX_IRQ_INDEX;
+		irq->masked = is_disabled(fn);
+	}
+	deliver(fn);
+	return 0;
+}
+
+int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
+{
+	struct interrupts *irq = &fn->irq;
+	bool active = irq->active == VFIO_PCI_INTX_IRQ_INDEX;
+
+	if (q->count == 0) {
+		if (!active || !(q->flags & VFIO_IRQ_SET_DATA_NONE))
+			return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
+		fd_close(&irq->intx);
+		fd_close(&irq->unmask);
+		irq->active = NO_INDEX;
+		return 0;
+	}
+	if (q->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return set_eventfd(fn, q);
+	if (!active)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
+	if (irq_is_named(q, 0) && !is_disabled(fn) && irq->intx >= 0)
+		signaler_signal(&fn->signaler, irq->intx);
+	return 0;
+}
+
+/*
+ * Each signal of the eventfd re-arms INTx once; one that came before it was handed over counts,
+ * too.
+ */
+static int unmask_by_eventfd(struct vfio_function *fn, const struct irq_request *q)
+{
+	int r;
+
+	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
+		return irq_refuse(fn, ENOTTY, VFIO_E_UNSUPPORTED, q,
+				  "masking by eventfd is not offered, here as in the kernel");
+	if (q->fds[0] >= 0 && fn->irq.unmask >= 0)
+		return irq_refuse(fn, EBUSY, VFIO_E_IRQ_STATE, q,
+				  "an eventfd is set for this already");
+	r = irq_replace_eventfd(fn, q, &fn->irq.unmask, q->fds[0]);
+	if (r == 0)
+		function_dispatch(fn);
+	return r;
+}
+
+int function_poll_fd(const struct vfio_function *fn)
+{
+	return fn->irq.unmask;
+}
+
+void function_dispatch(struct vfio_function *fn)
+{
+	if (fn->irq.unmask >= 0 && fd_take(fn->irq.unmask) && fn->irq.masked)
+		unmask(fn);
+}
+
+int intx_set_mask(struct vfio_function *fn, const struct irq_request *q)
+{
+	if (fn->irq.active != VFIO_PCI_INTX_IRQ_INDEX || q->count != 1)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
+	if (q->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return unmask_by_eventfd(fn, q);
+	if (!irq_is_named(q, 0))
+		return 0;
+	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
+		fn->irq.masked = true;
+	else if (fn->irq.masked)
+		unmask(fn);
+	return 0;
+}
+
+EXPORT void vfio_function_intx(struct vfio_function *fn, bool asserted)
+{
+	uint8_t *status = fn->registers.value + PCI_STATUS;
+
+	fn->irq.asserted = asserted && function_vectors_of(fn, VFIO_PCI_INTX_IRQ_INDEX);
+	*status = (*status & ~PCI_STATUS_INTERRUPT) |
+		  (fn->irq.asserted ? PCI_STATUS_INTERRUPT : 0);
+	deliver(fn);
+}

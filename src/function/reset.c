@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* Reset, by every road that leads there; and power-on, which is for nobody's eyes but the next user's. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/export.h"
+#include "function/function.h"
+
+/*
+ * The model starts anew, and its interrupts are gone. Configuration space, eventfds and maps are the
+ * user's and stay, as the kernel saves and restores them.
+ */
+int function_reset_model(struct vfio_function *fn)
+{
+	int r = -ENOTTY;
+
+	vectors_drop_pending(fn);
+	vfio_function_intx(fn, false);
+	if (fn->ops->reset)
+		r = fn->ops->reset(fn);
+	fn->resets++;
+	fn->last_reset = r < 0 ? r : 0;
+	if (r < 0)
+		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset: %s",
+			  fn->description.name, strerror(-r));
+	return fn->last_reset;
+}
+
+static void go_to_d0(struct vfio_function *fn)
+{
+	if (fn->layout.pm)
+		fn->registers.value[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
+	fn->power_state = 0;
+}
+
+/* VFIO_DEVICE_RESET. */
+int function_reset(struct vfio_function *fn)
+{
+	int r;
+
+	if (!fn->ops->reset)
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_UNSUPPORTED, VFIO_BY_MODEL, NULL,
+			"reset: the device has no way to be reset by its user"));
+	go_to_d0(fn);
+	r = function_reset_model(fn);
+	if (r < 0)
+		error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
+			  "reset: %s could not be reset: %s", fn->description.name, strerror(-r));
+	return r;
+}
+
+/* What the device can do, and what its user can ask for. */
+uint32_t function_reset_methods(const struct vfio_function *fn)
+{
+	const uint8_t *own = fn->registers.value, af = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
+	const struct layout *l = &fn->layout;
+	bool virtual = fn->policy.view == VIEW_VIRTUAL;
+	uint32_t methods = VFIO_RESET_DEVICE;
+
+	if (!fn->ops->reset)
+		return 0;
+	if (virtual && l->express && (le32_get(own + l->express + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR))
+		methods |= VFIO_RESET_FLR;
+	if (virtual && l->af && (own[l->af + PCI_AF_CAP] & af) == af)
+		methods |= VFIO_RESET_AF;
+	if (l->pm && !(own[l->pm + PCI_PM_CTRL] & PCI_PM_CTRL_NO_SOFT_RESET))
+		methods |= VFIO_RESET_PM;
+	return methods;
+}
+
+/* What the user has set up goes; the device does not. */
+static void forget_user(struct vfio_function *fn)
+{
+	function_irqs_clear(fn);
+	function_dma_clear(fn);
+	fn->side.where = 0;
+}
+
+/*
+ * As nobody has used it yet: no interrupt, no map, configuration space and memory as built. The
+ * model is reset last, so that what it does is not undone. It may fail; the record says so.
+ */
+int function_power_on(struct vfio_function *fn)
+{
+	int r;
+
+	forget_user(fn);
+	memcpy(fn->registers.value, fn->registers.power_on, CONFIG_MAX);
+	memcpy(fn->view.shadow, fn->view.power_on, CONFIG_MAX);
+	if (fn->vpd.size)
+		memcpy(fn->vpd.bytes, fn->vpd.power_on, fn->vpd.size);
+	fn->remembered = function_command(fn) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	fn->power_state = 0;
+	fn->irq.disabled = false;
+	r = function_memory_renew(fn, fn->err);
+	if (r < 0)
+		return r;
+	vfio_function_intx(fn, false);
+	if (fn->ops->reset)
+		function_reset_model(fn);
+	return 0;
+}
+
+/* The user has gone. Bus mastering ends in any case: the memory is not there any more. */
+int function_recycle(struct vfio_function *fn)
+{
+	if (!fn->policy.keep)
+		return function_power_on(fn);
+	forget_user(fn);
+	fn->registers.value[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	return 0;
+}
+
+EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
+{
+	struct registers *r = &fn->registers;
+
+	for (unsigned int i = 0; i < NUM_BARS; i++)
+		if (fn->description.bars[i].size)
+			le32_put(r->value + PCI_BASE_ADDRESS_0 + 4 * i,
+				 le32_get(fn->view.power_on + PCI_BASE_ADDRESS_0 + 4 * i) & 0xf);
+	le16_put(r->value + PCI_COMMAND, 0);
+	if (fn->layout.pm)
+		go_to_d0(fn);
+}

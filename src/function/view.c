@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the user of a function sees of its registers: the rules of the kernel's vfio-pci, from the
+ * "view", "user_writes" and "exposure" columns of the table (pci/table.c). What libvfio does on
+ * purpose otherwise is listed in libvfio(7).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "function/fields.h"
+#include "function/function.h"
+
+#define FIRST_EXTENDED PCI_CFG_SPACE_SIZE
+
+/* ---- masks from the table ---------------------------------------------------------------- */
+
+static void add_field(struct view *v, unsigned int base, const struct vfio_pci_field *f)
+{
+	unsigned int at = base + f->reg;
+
+	if (f->view == VFIO_PCI_VIRTUAL)
+		field_add(v->virt + at, f);
+	if (f->user_writes)
+		field_add(v->write + at, f);
+	if (f->access == VFIO_PCI_RW1C && f->view == VFIO_PCI_RAW)
+		field_add(v->clear + at, f);
+}
+
+/* Bits that a write clears are not bits that a write stores. */
+static void add_fields(struct vfio_function *fn, uint32_t structure, unsigned int base,
+		       unsigned int length)
+{
+	const struct vfio_pci_structure *s = vfio_pci_find(structure);
+	const struct vfio_pci_field *f = s ? s->fields : NULL;
+	struct view *v = &fn->view;
+
+	for (; f && f->width; f++)
+		if (vfio_pci_applies(f, fn->registers.value + base, length))
+			add_field(v, base, f);
+	for (unsigned int at = base; at < base + length; at++)
+		v->write[at] &= ~v->clear[at];
+}
+
+static void own(struct view *v, const struct vfio_pci_capability *cap)
+{
+	v->owners[v->nowners] = *cap;
+	for (unsigned int at = cap->offset; at < cap->offset + cap->length; at++) {
+		v->owner[at] = v->nowners;
+		v->virt[at] = v->write[at] = v->clear[at] = 0;
+	}
+	v->nowners++;
+}
+
+static void add_capability(struct vfio_function *fn, const struct vfio_pci_capability *cap,
+			   uint32_t number)
+{
+	const struct vfio_pci_structure *s = vfio_pci_find(number);
+	struct view *v = &fn->view;
+	unsigned int header = number & VFIO_PCI_EXTENDED ? 4 : 2;
+
+	own(v, cap);
+	if (s && s->exposure == VFIO_PCI_OPEN)
+		memset(v->write + cap->offset + header, 0xff, cap->length - header);
+	else
+		add_fields(fn, number, cap->offset, cap->length);
+	if (header == 4)
+		memset(v->virt + cap->offset, 0xff, 4);
+	else
+		v->virt[cap->offset + PCI_CAP_LIST_NEXT] = 0xff;
+}
+
+/* ---- the lists ---------------------------------------------------------------------------- */
+
+static bool is_shown(const struct vfio_function *fn, uint32_t number)
+{
+	const struct vfio_pci_structure *s = vfio_pci_find(number);
+
+	if (!s || s->exposure == VFIO_PCI_HIDDEN || policy_hides(&fn->policy, number))
+		return false;
+	if (fn->policy.lacking == LACKING_HIDE) {
+		if (number == PCI_CAP_ID_MSI)
+			return irq_can_deliver(fn, VFIO_PCI_MSI_IRQ_INDEX);
+		if (number == PCI_CAP_ID_MSIX)
+			return irq_can_deliver(fn, VFIO_PCI_MSIX_IRQ_INDEX);
+	}
+	return true;
+}
+
+static void note_place(struct layout *l, const struct vfio_pci_capability *cap)
+{
+	switch (cap->id) {
+	case PCI_CAP_ID_PM:	l->pm = cap->offset; break;
+	case PCI_CAP_ID_MSI:	l->msi = cap->offset; break;
+	case PCI_CAP_ID_MSIX:	l->msix = cap->offset; break;
+	case PCI_CAP_ID_EXP:	l->express = cap->offset; break;
+	case PCI_CAP_ID_AF:	l->af = cap->offset; break;
+	case PCI_CAP_ID_VPD:	l->vpd = cap->offset; break;
+	}
+}
+
+static void hide(struct vfio_function *fn, const struct vfio_pci_capability *cap)
+{
+	struct view *v = &fn->view;
+
+	if (!fn->policy.hidden_zero)
+		return;
+	own(v, cap);
+	memset(v->virt + cap->offset, 0xff, cap->length);
+	memset(v->shadow + cap->offset, 0, cap->length);
+}
+
+/* If it is cut off before the registers that make it work, it is shown, and dead. */
+static bool is_whole(const struct vfio_function *fn, const struct vfio_pci_capability *cap)
+{
+	uint16_t control = le16_get(fn->registers.value + cap->offset + PCI_CAP_FLAGS);
+
+	switch (cap->id) {
+	case PCI_CAP_ID_PM:
+	case PCI_CAP_ID_AF:
+		return cap->length >= 6;
+	case PCI_CAP_ID_VPD:
+		return cap->length >= PCI_CAP_VPD_SIZEOF;
+	case PCI_CAP_ID_EXP:
+	case PCI_CAP_ID_MSIX:
+		return cap->length >= 12;
+	case PCI_CAP_ID_MSI:
+		return cap->length >= 10 + (control & PCI_MSI_FLAGS_64BIT ? 4 : 0) +
+				      (control & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
+	}
+	return true;
+}
+
+/* The list of what is shown, whatever the list of what is there. */
+static void add_standard(struct vfio_function *fn)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
+	struct view *v = &fn->view;
+	uint8_t *link = v->shadow + PCI_CAPABILITY_LIST;
+	unsigned int n = vfio_pci_walk(fn->registers.value, fn->config_size, caps, v->problem);
+
+	*link = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		if (!is_shown(fn, caps[i].id)) {
+			hide(fn, &caps[i]);
+			continue;
+		}
+		add_capability(fn, &caps[i], caps[i].id);
+		if (is_whole(fn, &caps[i]))
+			note_place(&fn->layout, &caps[i]);
+		*link = caps[i].offset;
+		link = v->shadow + caps[i].offset + PCI_CAP_LIST_NEXT;
+		*link = 0;
+	}
+	if (v->shadow[PCI_CAPABILITY_LIST] == 0)
+		v->shadow[PCI_STATUS] &= ~PCI_STATUS_CAP_LIST;
+}
+
+/*
+ * The list of extended capabilities begins at 0x100, always. What is hidden there leaves a null
+ * capability that says only where the next one is.
+ */
+static void add_extended(struct vfio_function *fn)
+{
+	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
+	struct view *v = &fn->view;
+	char *problem = v->problem[0] ? NULL : v->problem;
+	unsigned int n = vfio_pci_walk_extended(fn->registers.value, fn->config_size, caps, problem);
+	uint8_t *link = v->shadow + FIRST_EXTENDED;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (!is_shown(fn, VFIO_PCI_EXTENDED | caps[i].id)) {
+			struct vfio_pci_capability null = { .offset = FIRST_EXTENDED, .length = 4 };
+
+			hide(fn, &caps[i]);
+			if (i == 0) {
+				own(v, &null);
+				memset(v->virt + FIRST_EXTENDED, 0xff, 4);
+				le32_put(link, 0);
+			}
+			continue;
+		}
+		add_capability(fn, &caps[i], VFIO_PCI_EXTENDED | caps[i].id);
+		if (caps[i].offset != FIRST_EXTENDED)
+			le32_put(link, le32_get(link) | (uint32_t)caps[i].offset << 20);
+		link = v->shadow + caps[i].offset;
+		le32_put(link, le32_get(link) & 0x000fffff);
+	}
+}
+
+/* ---- the header --------------------------------------------------------------------------- */
+
+static void shadow_bars(struct vfio_function *fn)
+{
+	const struct vfio_function_description *d = &fn->description;
+
+	for (unsigned int i = 0; i < NUM_BARS; i++) {
+		uint8_t *at = fn->view.shadow + PCI_BASE_ADDRESS_0 + 4 * i;
+		const struct vfio_bar_description *bar = &d->bars[i];
+		uint32_t type = 0;
+
+		if (!bar->size)
+			continue;
+		if (bar->flags & VFIO_BAR_IO)
+			type |= PCI_BASE_ADDRESS_SPACE_IO;
+		if (bar->flags & VFIO_BAR_MEM64)
+			type |= PCI_BASE_ADDRESS_MEM_TYPE_64;
+		if (bar->flags & VFIO_BAR_PREFETCH)
+			type |= PCI_BASE_ADDRESS_MEM_PREFETCH;
+		le32_put(at, le32_get(at) | type);	/* a virtual function's own read zero */
+	}
+}
+
+static void shadow_header(struct vfio_function *fn)
+{
+	const struct vfio_function_description *d = &fn->description;
+	struct view *v = &fn->view;
+
+	shadow_bars(fn);
+	if (!irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX) && fn->policy.lacking == LACKING_HIDE)
+		v->shadow[PCI_INTERRUPT_PIN] = 0;
+	if (!d->virtual_function)
+		return;
+	/* SR-IOV 1.1, 3.4.1: a virtual function has no IDs, no pin and no memory enable. */
+	if (d->vendor) {
+		le16_put(v->shadow + PCI_VENDOR_ID, d->vendor);
+		le16_put(v->shadow + PCI_DEVICE_ID, d->device);
+	}
+	v->shadow[PCI_INTERRUPT_PIN] = 0;
+	v->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	v->shadow[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------- */
+
+/*
+ * The registers as they are; what the virtual view would keep for itself, or PCI would let a host
+ * write, is refused.
+ */
+static void filter(struct vfio_function *fn)
+{
+	const struct registers *r = &fn->registers;
+	struct view *v = &fn->view;
+
+	for (unsigned int at = 0; at < fn->config_size; at++) {
+		uint8_t writable = v->write[at] | v->clear[at] | r->write[at] | r->clear[at];
+
+		v->write[at] &= v->owner[at] == NO_OWNER ? 0 : ~v->virt[at];
+		v->clear[at] &= ~v->virt[at];
+		v->policy[at] = writable & ~(v->write[at] | v->clear[at]);
+		v->trapped[at] &= v->write[at];
+		v->virt[at] = 0;
+	}
+}
+
+/* Make the view anew for what the registers hold and the policy says. */
+int function_view(struct vfio_function *fn)
+{
+	static const struct vfio_pci_capability header = { .length = PCI_STD_HEADER_SIZEOF };
+	struct view *v = &fn->view;
+
+	memset(v, 0, sizeof(*v));
+	memset(&fn->layout, 0, sizeof(fn->layout));
+	memcpy(v->shadow, fn->registers.value, CONFIG_MAX);
+	memset(v->owner, 0xff, sizeof(v->owner));
+	memset(v->write + PCI_STD_HEADER_SIZEOF, 0xff, fn->config_size - PCI_STD_HEADER_SIZEOF);
+	own(v, &header);
+	add_fields(fn, 0, 0, PCI_STD_HEADER_SIZEOF);
+	add_standard(fn);
+	add_extended(fn);
+	shadow_header(fn);
+	memcpy(v->power_on, v->shadow, CONFIG_MAX);
+	if (v->problem[0] && fn->policy.refuse_malformed)
+		return error_set(fn->err, EINVAL, VFIO_E_MALFORMED, VFIO_BY_POLICY,
+				 "set the policy malformed = serve to serve it nevertheless",
+				 "the configuration space of %s is malformed: %s",
+				 fn->description.name, v->problem);
+	function_mark_hooks(fn);
+	if (fn->policy.view == VIEW_FILTERED)
+		filter(fn);
+	return 0;
+}
