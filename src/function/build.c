@@ -218,9 +218,33 @@ static bool build_described(struct vfio_function *fn)
 
 /* ---- the state in which a user gets it ---------------------------------------------------- */
 
+/* Nothing is under way: D0, no message-signalled interrupt enabled, no reset asked for. */
+static void quiet(uint8_t *cap, uint8_t id, unsigned int length)
+{
+	switch (id) {
+	case PCI_CAP_ID_PM:
+		if (length >= 6)
+			cap[PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
+		break;
+	case PCI_CAP_ID_MSI:
+		cap[PCI_MSI_FLAGS] &= ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+		break;
+	case PCI_CAP_ID_MSIX:
+		cap[PCI_MSIX_FLAGS + 1] &= ~((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8);
+		break;
+	case PCI_CAP_ID_EXP:
+		if (length >= 10)
+			cap[PCI_EXP_DEVCTL + 1] &= ~(PCI_EXP_DEVCTL_BCR_FLR >> 8);
+		break;
+	case PCI_CAP_ID_AF:
+		if (length >= 5)
+			cap[PCI_AF_CTRL] &= ~PCI_AF_CTRL_FLR;
+		break;
+	}
+}
+
 /*
- * As the kernel hands a device to its user: in D0, decoders on, bus mastering and INTx disable off,
- * no message-signalled interrupt enabled.
+ * As the kernel hands a device to its user: decoders on, bus mastering and INTx disable off.
  */
 static void hand_over(struct vfio_function *fn)
 {
@@ -235,21 +259,13 @@ static void hand_over(struct vfio_function *fn)
 								   : PCI_COMMAND_MEMORY;
 	if (fn->rom_size)
 		decoders |= PCI_COMMAND_MEMORY;
-	c[PCI_COMMAND] &= ~(PCI_COMMAND_MASTER | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	c[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
 	if (!d->virtual_function)
 		c[PCI_COMMAND] |= decoders;
 	c[PCI_COMMAND + 1] &= ~(PCI_COMMAND_INTX_DISABLE >> 8);
 	c[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
-	for (unsigned int i = 0; i < n; i++) {
-		uint8_t *cap = c + caps[i].offset;
-
-		if (caps[i].id == PCI_CAP_ID_PM && caps[i].length >= PCI_PM_SIZEOF)
-			cap[PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
-		if (caps[i].id == PCI_CAP_ID_MSI)
-			cap[PCI_MSI_FLAGS] &= ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
-		if (caps[i].id == PCI_CAP_ID_MSIX)
-			cap[PCI_MSIX_FLAGS + 1] &= ~((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		quiet(c + caps[i].offset, caps[i].id, caps[i].length);
 }
 
 static bool is_expandable(const struct vfio_function_description *d)

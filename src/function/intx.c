@@ -96,18 +96,23 @@ int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
  */
 static int unmask_by_eventfd(struct vfio_function *fn, const struct irq_request *q)
 {
-	int r;
+	int fd = -1, r;
 
 	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
 		return irq_refuse(fn, ENOTTY, VFIO_E_UNSUPPORTED, q,
 				  "masking by eventfd is not offered, here as in the kernel");
-	if (q->fds[0] >= 0 && fn->irq.unmask >= 0)
+	r = irq_replace_eventfd(fn, q, &fd, q->fds[0]);
+	if (r < 0)
+		return r;
+	if (fd >= 0 && fn->irq.unmask >= 0) {
+		fd_close(&fd);
 		return irq_refuse(fn, EBUSY, VFIO_E_IRQ_STATE, q,
 				  "an eventfd is set for this already");
-	r = irq_replace_eventfd(fn, q, &fn->irq.unmask, q->fds[0]);
-	if (r == 0)
-		function_dispatch(fn);
-	return r;
+	}
+	fd_close(&fn->irq.unmask);
+	fn->irq.unmask = fd;
+	function_dispatch(fn);
+	return 0;
 }
 
 int function_poll_fd(const struct vfio_function *fn)

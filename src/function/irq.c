@@ -40,7 +40,10 @@ uint32_t function_vectors_of(const struct vfio_function *fn, uint32_t index)
 int irq_refuse(struct vfio_function *fn, int err, enum vfio_error_code code,
 	       const struct irq_request *q, const char *why)
 {
-	return side_keep(fn, error_set(fn->err, err, code, VFIO_BY_FUNCTION, "see vfio_irq_set(3)",
+	enum vfio_refuser who = code == VFIO_E_VECTORS || code == VFIO_E_UNDELIVERABLE
+				? VFIO_BY_POLICY : VFIO_BY_FUNCTION;
+
+	return side_keep(fn, error_set(fn->err, err, code, who, "see vfio_irq_set(3)",
 				       "%s vectors %u to %u: %s", index_names[q->index], q->start,
 				       q->start + (q->count ? q->count - 1 : 0), why));
 }

@@ -223,56 +223,81 @@ static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 static ssize_t check_access(struct vfio_function *fn, uint32_t index, uint64_t offset, size_t len,
 			    const char *verb)
 {
-	bool io = index < NUM_BARS && (fn->description.bars[index].flags & VFIO_BAR_IO);
 	uint64_t size = index < NUM_BARS ? fn->description.bars[index].size :
 			index == VFIO_PCI_ROM_REGION_INDEX && has_rom(fn) ? fn->rom_size : 0;
 	ssize_t n = contract_check_access(index, size, offset, len, verb, fn->err);
 
-	if (n < 0)
-		return side_keep(fn, n);
-	if (n == 0 || io || function_decodes_memory(fn))
-		return n;
+	return n < 0 ? side_keep(fn, n) : n;
+}
+
+/* Memory that is not decoded. Ports always are, as the kernel has it. */
+static bool is_off(const struct vfio_function *fn, uint32_t index)
+{
+	return !(index < NUM_BARS && (fn->description.bars[index].flags & VFIO_BAR_IO)) &&
+	       !function_decodes_memory(fn);
+}
+
+static int refuse_off(struct vfio_function *fn, uint32_t index, uint64_t offset, const char *verb)
+{
 	return side_keep(fn, error_set(fn->err, EIO, VFIO_E_MEMORY_OFF, VFIO_BY_FUNCTION,
 			 "set the memory bit of the Command register and power state D0",
 			 "%s at %#llx of region %u: %s", verb, (unsigned long long)offset, index,
 			 fn->power_state == 3 ? "the device is in D3hot" : "memory decoding is off"));
 }
 
-/* Behind the image there are ones. */
-static void rom_read(const struct vfio_function *fn, uint64_t offset, uint8_t *out, size_t len)
+/* The vectors of MSI-X are nobody's memory: no decoder is asked for them. */
+static bool is_refused(const struct vfio_function *fn, uint32_t index, uint64_t offset, bool off)
 {
-	for (size_t i = 0; i < len; i++)
-		out[i] = offset + i < fn->description.rom_size ? fn->rom[offset + i] : 0xff;
+	return off && place_of(fn, index, offset) != MSIX_TABLE;
 }
 
-ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset, void *buf,
-		      size_t len)
+static ssize_t bar_access(struct vfio_function *fn, uint32_t bar, uint64_t offset, uint8_t *out,
+			  const uint8_t *in, size_t len)
 {
-	uint8_t *out = buf;
-	ssize_t n;
+	const char *verb = out ? "read" : "write";
+	ssize_t n = check_access(fn, bar, offset, len, verb);
+	bool off = is_off(fn, bar);
 
-	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
-		return function_config_read(fn, offset, buf, len);
-	n = check_access(fn, region, offset, len, "read");
-	if (n > 0 && region == VFIO_PCI_ROM_REGION_INDEX) {
-		rom_read(fn, offset, out, n);
-		return n;
-	}
 	for (ssize_t done = 0; done < n; ) {
-		unsigned int width = natural_width(offset + done, n - done, 8);
+		uint64_t at = offset + done;
+		unsigned int width = natural_width(at, n - done, 8);
 
-		le_put(out + done, width, bar_read(fn, region, offset + done, width));
+		if (is_refused(fn, bar, at, off))
+			return refuse_off(fn, bar, at, verb);
+		if (out)
+			le_put(out + done, width, bar_read(fn, bar, at, width));
+		else
+			bar_write(fn, bar, at, width, le_get(in + done, width));
 		done += width;
 	}
 	return n;
 }
 
+static ssize_t rom_access(struct vfio_function *fn, uint64_t offset, uint8_t *out, size_t len)
+{
+	const uint32_t rom = VFIO_PCI_ROM_REGION_INDEX;
+	ssize_t n = check_access(fn, rom, offset, len, "read");
+
+	if (n > 0 && is_off(fn, rom))
+		return refuse_off(fn, rom, offset, "read");
+	for (ssize_t i = 0; i < n; i++)		/* behind the image there are ones */
+		out[i] = offset + i < fn->description.rom_size ? fn->rom[offset + i] : 0xff;
+	return n;
+}
+
+ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset, void *buf,
+		      size_t len)
+{
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return function_config_read(fn, offset, buf, len);
+	if (region == VFIO_PCI_ROM_REGION_INDEX)
+		return rom_access(fn, offset, buf, len);
+	return bar_access(fn, region, offset, buf, NULL, len);
+}
+
 ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offset, const void *buf,
 		       size_t len)
 {
-	const uint8_t *in = buf;
-	ssize_t n;
-
 	fn->side.where = 0;
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		return function_config_write(fn, offset, buf, len);
@@ -280,12 +305,5 @@ ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offse
 		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_RANGE, VFIO_BY_FUNCTION, NULL,
 				"write at %#llx of the ROM: it can only be read",
 				(unsigned long long)offset));
-	n = check_access(fn, region, offset, len, "write");
-	for (ssize_t done = 0; done < n; ) {
-		unsigned int width = natural_width(offset + done, n - done, 8);
-
-		bar_write(fn, region, offset + done, width, le_get(in + done, width));
-		done += width;
-	}
-	return n;
+	return bar_access(fn, region, offset, NULL, buf, len);
 }

@@ -30,7 +30,8 @@ void registers_behave(struct registers *r, unsigned int size)
 	behave(r, 0, 0, PCI_STD_HEADER_SIZEOF);
 	n = vfio_pci_walk(r->value, size, caps, NULL);
 	for (unsigned int i = 0; i < n; i++)
-		behave(r, caps[i].id, caps[i].offset, caps[i].length);
+		if (caps[i].id)
+			behave(r, caps[i].id, caps[i].offset, caps[i].length);
 	n = vfio_pci_walk_extended(r->value, size, caps, NULL);
 	for (unsigned int i = 0; i < n; i++)
 		behave(r, VFIO_PCI_EXTENDED | caps[i].id, caps[i].offset, caps[i].length);

@@ -8,14 +8,22 @@
 #include "base/export.h"
 #include "function/function.h"
 
+static void go_to_d0(struct vfio_function *fn)
+{
+	if (fn->layout.pm)
+		fn->registers.value[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
+	fn->power_state = 0;
+}
+
 /*
- * The model starts anew, and its interrupts are gone. Configuration space, eventfds and maps are the
+ * The model starts anew, in D0, and its interrupts are gone. Configuration space, eventfds and maps are the
  * user's and stay, as the kernel saves and restores them.
  */
 int function_reset_model(struct vfio_function *fn)
 {
 	int r = -ENOTTY;
 
+	go_to_d0(fn);
 	vectors_drop_pending(fn);
 	vfio_function_intx(fn, false);
 	if (fn->ops->reset)
@@ -28,13 +36,6 @@ int function_reset_model(struct vfio_function *fn)
 	return fn->last_reset;
 }
 
-static void go_to_d0(struct vfio_function *fn)
-{
-	if (fn->layout.pm)
-		fn->registers.value[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
-	fn->power_state = 0;
-}
-
 /* VFIO_DEVICE_RESET. */
 int function_reset(struct vfio_function *fn)
 {
@@ -43,7 +44,6 @@ int function_reset(struct vfio_function *fn)
 	if (!fn->ops->reset)
 		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_UNSUPPORTED, VFIO_BY_MODEL, NULL,
 			"reset: the device has no way to be reset by its user"));
-	go_to_d0(fn);
 	r = function_reset_model(fn);
 	if (r < 0)
 		error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
@@ -122,6 +122,5 @@ EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
 			le32_put(r->value + PCI_BASE_ADDRESS_0 + 4 * i,
 				 le32_get(fn->view.power_on + PCI_BASE_ADDRESS_0 + 4 * i) & 0xf);
 	le16_put(r->value + PCI_COMMAND, 0);
-	if (fn->layout.pm)
-		go_to_d0(fn);
+	go_to_d0(fn);
 }

@@ -72,11 +72,17 @@ static bool is_open(struct vfio_function *fn, unsigned int vector)
 	       !(masks && le32_get(masks) >> vector & 1);
 }
 
+/* The table of MSI-X has an entry for each vector; those without an eventfd are masked. */
+static uint32_t can_pend(const struct vfio_function *fn)
+{
+	return fn->irq.active == VFIO_PCI_MSIX_IRQ_INDEX ? fn->irq.msix : fn->irq.allocated;
+}
+
 EXPORT void vfio_function_msi(struct vfio_function *fn, unsigned int vector)
 {
 	struct interrupts *irq = &fn->irq;
 
-	if (vector >= irq->allocated)
+	if (vector >= can_pend(fn))
 		return;
 	if (is_open(fn, vector)) {
 		signaler_signal(&fn->signaler, irq->vectors[vector]);
@@ -94,7 +100,7 @@ void vectors_deliver(struct vfio_function *fn)
 	if (!irq->any_pending)
 		return;
 	irq->any_pending = false;
-	for (uint32_t i = 0; i < irq->allocated; i++) {
+	for (uint32_t i = 0; i < can_pend(fn); i++) {
 		uint64_t *word = &irq->pending[i / 64], bit = 1ull << i % 64;
 
 		if (!(*word & bit))
@@ -145,10 +151,22 @@ void vectors_disable(struct vfio_function *fn)
 	vectors_drop_pending(fn);
 }
 
-static void close_range_of(struct vfio_function *fn, uint32_t start, uint32_t end)
+/* What the vector had is gone in any case, and -1 is never an error. MSI cannot grow; MSI-X can. */
+static int assign_one(struct vfio_function *fn, const struct irq_request *q, uint32_t i)
 {
-	for (uint32_t i = start; i < end && i < fn->irq.allocated; i++)
-		fd_close(&fn->irq.vectors[i]);
+	uint32_t vector = q->start + i;
+
+	fd_close(&fn->irq.vectors[vector]);
+	if (q->fds[i] < 0)
+		return 0;
+	if (vector >= fn->irq.allocated && q->index == VFIO_PCI_MSI_IRQ_INDEX)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q,
+				  "MSI cannot get more vectors while it is enabled");
+	if (vector >= vectors_granted(fn, q->index))
+		return irq_refuse(fn, ENOSPC, VFIO_E_VECTORS, q, "the policy grants fewer vectors");
+	if (vector >= fn->irq.allocated)
+		fn->irq.allocated = vector + 1;
+	return irq_replace_eventfd(fn, q, &fn->irq.vectors[vector], q->fds[i]);
 }
 
 /* Ascending; on a failure every vector up to the failing one is left unassigned. */
@@ -157,9 +175,9 @@ static int assign(struct vfio_function *fn, const struct irq_request *q)
 	int r = 0;
 
 	for (uint32_t i = 0; i < q->count && r == 0; i++) {
-		r = irq_replace_eventfd(fn, q, &fn->irq.vectors[q->start + i], q->fds[i]);
-		if (r < 0)
-			close_range_of(fn, q->start, q->start + i + 1);
+		r = assign_one(fn, q, i);
+		for (uint32_t k = 0; r < 0 && k < i; k++)
+			fd_close(&fn->irq.vectors[q->start + k]);
 	}
 	vectors_deliver(fn);
 	return r;
@@ -172,6 +190,8 @@ static int enable(struct vfio_function *fn, const struct irq_request *q)
 
 	if (wanted == 0)
 		return irq_refuse(fn, ERANGE, VFIO_E_IRQ_FLAGS, q, "no vector was asked for");
+	if (fn->power_state != 0)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "the device is not in D0");
 	if (!irq_can_deliver(fn, q->index))
 		return irq_refuse(fn, EOPNOTSUPP, VFIO_E_UNDELIVERABLE, q,
 				  "the policy host-lacks names this kind of interrupt");
@@ -188,27 +208,6 @@ static int enable(struct vfio_function *fn, const struct irq_request *q)
 	if (r < 0)
 		vectors_disable(fn);
 	return r;
-}
-
-/* More eventfds for an index that is active: MSI cannot grow, MSI-X can. */
-static int change(struct vfio_function *fn, const struct irq_request *q)
-{
-	uint32_t end = q->start + q->count;
-
-	if (end > fn->irq.allocated) {
-		if (q->index == VFIO_PCI_MSI_IRQ_INDEX) {
-			close_range_of(fn, q->start, end);
-			return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q,
-					  "MSI cannot get more vectors while it is enabled");
-		}
-		if (end > vectors_granted(fn, q->index)) {
-			close_range_of(fn, q->start, end);
-			return irq_refuse(fn, ENOSPC, VFIO_E_VECTORS, q,
-					  "the policy grants fewer vectors");
-		}
-		fn->irq.allocated = end;
-	}
-	return assign(fn, q);
 }
 
 static int loop_back(struct vfio_function *fn, const struct irq_request *q)
@@ -235,6 +234,6 @@ int vectors_trigger(struct vfio_function *fn, const struct irq_request *q)
 	if (!active && fn->irq.active != NO_INDEX)
 		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "another interrupt type is active");
 	if (q->flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		return active ? change(fn, q) : enable(fn, q);
+		return active ? assign(fn, q) : enable(fn, q);
 	return loop_back(fn, q);
 }

@@ -73,19 +73,33 @@ static void add_capability(struct vfio_function *fn, const struct vfio_pci_capab
 
 /* ---- the lists ---------------------------------------------------------------------------- */
 
-static bool is_shown(const struct vfio_function *fn, uint32_t number)
+/* A capability that says that it has no length is none. */
+static bool is_empty(const struct vfio_function *fn, uint32_t number, unsigned int at)
+{
+	const uint8_t *cap = fn->registers.value + at;
+
+	switch (number) {
+	case PCI_CAP_ID_VNDR:
+		return cap[PCI_CAP_FLAGS] == 0;
+	case VFIO_PCI_EXTENDED | PCI_EXT_CAP_ID_VNDR:
+	case VFIO_PCI_EXTENDED | PCI_EXT_CAP_ID_DVSEC:
+		return at + 8 > fn->config_size || le32_get(cap + PCI_VNDR_HEADER) >> 20 == 0;
+	}
+	return (number & 0xffff) == 0;
+}
+
+static bool is_shown(const struct vfio_function *fn, uint32_t number, unsigned int at)
 {
 	const struct vfio_pci_structure *s = vfio_pci_find(number);
 
-	if (!s || s->exposure == VFIO_PCI_HIDDEN || policy_hides(&fn->policy, number))
+	if (!s || s->exposure == VFIO_PCI_HIDDEN || policy_hides(&fn->policy, number) ||
+	    is_empty(fn, number, at))
 		return false;
-	if (fn->policy.lacking == LACKING_HIDE) {
-		if (number == PCI_CAP_ID_MSI)
-			return irq_can_deliver(fn, VFIO_PCI_MSI_IRQ_INDEX);
-		if (number == PCI_CAP_ID_MSIX)
-			return irq_can_deliver(fn, VFIO_PCI_MSIX_IRQ_INDEX);
-	}
-	return true;
+	if (fn->policy.lacking != LACKING_HIDE)
+		return true;
+	if (number == PCI_CAP_ID_MSI)
+		return irq_can_deliver(fn, VFIO_PCI_MSI_IRQ_INDEX);
+	return number != PCI_CAP_ID_MSIX || irq_can_deliver(fn, VFIO_PCI_MSIX_IRQ_INDEX);
 }
 
 static void note_place(struct layout *l, const struct vfio_pci_capability *cap)
@@ -98,6 +112,16 @@ static void note_place(struct layout *l, const struct vfio_pci_capability *cap)
 	case PCI_CAP_ID_AF:	l->af = cap->offset; break;
 	case PCI_CAP_ID_VPD:	l->vpd = cap->offset; break;
 	}
+}
+
+/* Wake-up is the host's business: what the registers say of it is hidden. */
+static void hide_wake_up(struct vfio_function *fn)
+{
+	uint8_t *cap = fn->view.shadow + fn->layout.pm;
+
+	le16_put(cap + PCI_PM_PMC, le16_get(cap + PCI_PM_PMC) & ~PCI_PM_CAP_PME_MASK);
+	le16_put(cap + PCI_PM_CTRL, le16_get(cap + PCI_PM_CTRL) &
+		 ~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
 }
 
 static void hide(struct vfio_function *fn, const struct vfio_pci_capability *cap)
@@ -140,9 +164,11 @@ static void add_standard(struct vfio_function *fn)
 	uint8_t *link = v->shadow + PCI_CAPABILITY_LIST;
 	unsigned int n = vfio_pci_walk(fn->registers.value, fn->config_size, caps, v->problem);
 
+	if (!(v->shadow[PCI_STATUS] & PCI_STATUS_CAP_LIST))
+		return;
 	*link = 0;
 	for (unsigned int i = 0; i < n; i++) {
-		if (!is_shown(fn, caps[i].id)) {
+		if (!is_shown(fn, caps[i].id, caps[i].offset)) {
 			hide(fn, &caps[i]);
 			continue;
 		}
@@ -170,7 +196,7 @@ static void add_extended(struct vfio_function *fn)
 	uint8_t *link = v->shadow + FIRST_EXTENDED;
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (!is_shown(fn, VFIO_PCI_EXTENDED | caps[i].id)) {
+		if (!is_shown(fn, VFIO_PCI_EXTENDED | caps[i].id, caps[i].offset)) {
 			struct vfio_pci_capability null = { .offset = FIRST_EXTENDED, .length = 4 };
 
 			hide(fn, &caps[i]);
@@ -269,6 +295,8 @@ int function_view(struct vfio_function *fn)
 	add_fields(fn, 0, 0, PCI_STD_HEADER_SIZEOF);
 	add_standard(fn);
 	add_extended(fn);
+	if (fn->layout.pm)
+		hide_wake_up(fn);
 	shadow_header(fn);
 	memcpy(v->power_on, v->shadow, CONFIG_MAX);
 	if (v->problem[0] && fn->policy.refuse_malformed)

@@ -273,9 +273,9 @@ static void power_on_forgets_its_user(void **state)
 	assert_int_equal(function_config_read(m->fn, 0, before, CONFIG_SIZE), CONFIG_SIZE);
 	put_config(m->fn, PCI_BASE_ADDRESS_0, 0xfebf0000, 4);
 	put_config(m->fn, PCI_INTERRUPT_LINE, 0x5a, 1);
-	put_config(m->fn, m->fn->layout.pm + PCI_PM_CTRL, 3, 2);
 	master(m, true);
 	assert_int_equal(function_set_irqs(m->fn, &q), 0);
+	put_config(m->fn, m->fn->layout.pm + PCI_PM_CTRL, 3, 2);
 	assert_int_equal(map(m, VFIO_DMA_RW), 0);
 	vfio_function_dma_read(m->fn, 0, &byte, 1);
 	assert_true(vfio_function_fault(m->fn, &fault));
