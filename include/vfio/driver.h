@@ -177,6 +177,7 @@ struct vfio_config_info {
 	uint32_t clear;		/* cleared by writing ones */
 	uint32_t trapped;	/* a write sets something off: decoding, power, reset, interrupts */
 	uint32_t policy;	/* writable by PCI or VFIO, and refused by policy */
+	uint32_t raw;		/* what the device's own registers hold there, if exact */
 };
 
 /*

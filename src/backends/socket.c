@@ -305,6 +305,10 @@ static int set_eventfds(struct sock *s, const struct irq_request *request)
 
 static int check_eventfds(struct sock *s, const struct irq_request *request)
 {
+	/* On the wire, any number below 0 is "none". */
+	if (request->index >= VFIO_PCI_ERR_IRQ_INDEX && request->fds[0] < -1)
+		return error_set(&s->dev.error, EINVAL, VFIO_E_IRQ_FLAGS, VFIO_BY_LIBRARY, NULL,
+				 "setting interrupts: one eventfd, or -1, not %d", request->fds[0]);
 	for (uint32_t i = 0; i < request->count; i++)
 		if (request->fds[i] >= 0 && !fd_is_eventfd(request->fds[i]))
 			return error_set(&s->dev.error, fcntl(request->fds[i], F_GETFD) < 0 ? EBADF : EINVAL,

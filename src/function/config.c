@@ -55,56 +55,41 @@ ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *bu
 	return len;
 }
 
-/* What became of the bits of a write. */
-struct outcome {
-	uint32_t device, virtual, lost, refused;
-};
-
-static void write_byte(struct vfio_function *fn, unsigned int at, uint8_t value,
-		       struct outcome *o, unsigned int shift)
+static void write_byte(struct vfio_function *fn, unsigned int at, uint8_t value)
 {
+	const struct registers *own = &fn->registers;
 	struct view *v = &fn->view;
+	struct outcome *o = &fn->side.outcome;
+	unsigned int shift = 8 * (at - o->start);
 	uint8_t now = config_byte(fn, at), virt = v->virt[at], write = v->write[at];
 	uint8_t wanted = ((value ^ now) & ~v->clear[at]) | (value & now & v->clear[at]);
-	uint8_t taken = write | v->clear[at];
+	uint8_t taken = write | v->clear[at], kept = own->write[at] | own->clear[at];
 
-	o->device |= (uint32_t)(wanted & taken & ~virt) << shift;
+	o->device |= (uint32_t)(wanted & taken & ~virt & kept) << shift;
 	o->virtual |= (uint32_t)(wanted & taken & virt) << shift;
-	o->lost |= (uint32_t)(wanted & ~taken) << shift;
+	o->lost |= (uint32_t)(wanted & (~taken | ~(virt | kept))) << shift;
 	o->refused |= (uint32_t)(wanted & v->policy[at]) << shift;
 	v->shadow[at] = (v->shadow[at] & ~(write & virt)) | (value & write & virt);
 	if (taken & ~virt)
 		registers_write(&fn->registers, at, value, taken & ~virt);
 }
 
-static void tell(struct vfio_function *fn, unsigned int at, unsigned int width,
-		 const struct outcome *o)
-{
-	if (o->device)
-		fn->side.where |= VFIO_WENT_DEVICE;
-	if (o->virtual)
-		fn->side.where |= VFIO_WENT_VIRTUAL;
-	if (o->refused)
-		side_lost(fn, at, width, o->refused, true);
-	if (o->lost & ~o->refused)
-		side_lost(fn, at, width, o->lost & ~o->refused, false);
-}
-
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
 			unsigned int width)
 {
-	struct outcome o = { 0 };
 	uint8_t trapped = 0;
 
+	fn->side.outcome = (struct outcome){ .start = at };
 	if (at == PCI_COMMAND)
 		function_before_command(fn, in[0]);
 	for (unsigned int i = 0; i < width; i++) {
-		write_byte(fn, at + i, in[i], &o, 8 * i);
+		write_byte(fn, at + i, in[i]);
 		trapped |= fn->view.trapped[at + i];
 	}
-	tell(fn, at, width, &o);
+	side_stored(fn, width);
 	if (trapped)
 		function_run_hooks(fn, at, at + width);
+	side_finished(fn);
 }
 
 /* A chunk belongs to one capability, or to none. */

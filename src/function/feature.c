@@ -32,6 +32,7 @@ static int config_info(struct vfio_function *fn, void *data)
 		.clear = le32_get(v->clear + at),
 		.trapped = le32_get(v->trapped + at),
 		.policy = le32_get(v->policy + at),
+		.raw = le32_get(fn->registers.value + at),
 	};
 	return 0;
 }

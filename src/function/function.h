@@ -55,6 +55,15 @@ struct registers {
 	uint8_t clear[CONFIG_MAX];	/* a one clears */
 };
 
+/* What a write to a register sets off, after it was done. */
+struct hook {
+	uint16_t reg, width;
+	uint32_t bits;			/* of the register, that set something off */
+	void (*written)(struct vfio_function *fn, unsigned int reg);
+};
+
+#define MAX_HOOKS 16
+
 /* What the user sees: for each bit, who answers, and what the user's write does. */
 struct view {
 	uint8_t shadow[CONFIG_MAX], power_on[CONFIG_MAX];
@@ -66,6 +75,8 @@ struct view {
 	uint16_t owner[CONFIG_MAX];	/* whose byte: an index into owners, or NO_OWNER */
 	unsigned int nowners;
 	struct vfio_pci_capability owners[2 + VFIO_PCI_MAX_CAPABILITIES + VFIO_PCI_MAX_EXTENDED];
+	unsigned int nhooks;
+	struct hook hooks[MAX_HOOKS];
 	char problem[VFIO_PCI_PROBLEM_ROOM];	/* what is wrong with the lists; "" for nothing */
 };
 
@@ -116,8 +127,15 @@ struct policy {
 	bool keep;			/* when the user goes, the device stays as it is */
 };
 
+/* What became of the bits that a write was to change; bit 0 is that of the byte at start. */
+struct outcome {
+	unsigned int start;
+	uint32_t device, virtual, lost, refused;
+};
+
 /* The side channel. */
 struct side {
+	struct outcome outcome;		/* of the chunk that is being written */
 	struct vfio_error records[RECORDS];
 	uint64_t count;			/* records that were ever made */
 	uint32_t where;			/* VFIO_WENT_… of the last write */
@@ -182,7 +200,7 @@ bool function_decodes_memory(const struct vfio_function *fn);
 bool function_masters_bus(const struct vfio_function *fn);
 
 /* hooks.c */
-void function_mark_hooks(struct vfio_function *fn);
+void function_add_hooks(struct vfio_function *fn);
 void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end);
 void function_before_command(struct vfio_function *fn, uint8_t value);
 
@@ -256,8 +274,11 @@ int side_keep(struct vfio_function *fn, int r);
 /* Make a record of something that is no failed call. */
 void side_note(struct vfio_function *fn, int err, enum vfio_error_code code, enum vfio_refuser who,
 	       const char *remedy, const char *format, ...) __attribute__((format(printf, 6, 7)));
-void side_lost(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t bits,
-	       bool by_policy);
+/* Bits of a register that a hook did not let stand. */
+void side_undo(struct vfio_function *fn, unsigned int reg, uint32_t bits);
+/* A chunk of width bytes was stored; its hooks have run. */
+void side_stored(struct vfio_function *fn, unsigned int width);
+void side_finished(struct vfio_function *fn);
 int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *record);
 /* The name of the register at an offset of configuration space, or "". */
 const char *function_register_name(const struct vfio_function *fn, unsigned int at);

@@ -74,10 +74,13 @@ static void rom_written(struct vfio_function *fn, unsigned int reg)
 
 /* ---- power -------------------------------------------------------------------------------- */
 
-static bool has_state(const struct vfio_function *fn, unsigned int state)
+/* D1 and D2 are optional, and there is no way back from deeper states but to D0. */
+static bool can_go(const struct vfio_function *fn, unsigned int state)
 {
 	uint16_t pmc = le16_get(fn->registers.value + fn->layout.pm + PCI_PM_PMC);
 
+	if (state && state < fn->power_state)
+		return false;
 	if (state == 1)
 		return pmc & PCI_PM_CAP_D1;
 	if (state == 2)
@@ -85,18 +88,19 @@ static bool has_state(const struct vfio_function *fn, unsigned int state)
 	return true;
 }
 
-/* A state that is not offered: such a write changes nothing (PCI PM 1.2, 3.2.4). */
+/* A write that asks for what cannot be changes nothing (PCI PM 1.2, 3.2.4). */
 static void power_written(struct vfio_function *fn, unsigned int reg)
 {
 	uint8_t *at = fn->registers.value + reg;
 	uint8_t state = *at & PCI_PM_CTRL_STATE_MASK, was = fn->power_state;
 
-	if (!has_state(fn, state)) {
+	if (!can_go(fn, state)) {
 		*at = (*at & ~PCI_PM_CTRL_STATE_MASK) | was;
-		fn->side.where |= VFIO_WENT_NOWHERE;
+		side_undo(fn, reg, PCI_PM_CTRL_STATE_MASK);
 		side_note(fn, EINVAL, VFIO_E_POWER, VFIO_BY_FUNCTION,
 			  "PMC, in the power management capability, says which there are",
-			  "a write asked for power state D%u, which the device lacks", state);
+			  "a write asked for power state D%u, which the device lacks, or cannot "
+			  "reach from D%u", state, was);
 		return;
 	}
 	fn->power_state = state;
@@ -116,14 +120,14 @@ static void msi_written(struct vfio_function *fn, unsigned int reg)
 
 	if (fn->irq.active != VFIO_PCI_MSI_IRQ_INDEX && (*at & PCI_MSI_FLAGS_ENABLE)) {
 		*at &= ~PCI_MSI_FLAGS_ENABLE;
-		fn->side.where |= VFIO_WENT_NOWHERE;
+		side_undo(fn, reg, PCI_MSI_FLAGS_ENABLE);
 		side_note(fn, EINVAL, VFIO_E_IRQ_STATE, VFIO_BY_FUNCTION,
 			  "VFIO_DEVICE_SET_IRQS does it, with eventfds for the vectors",
 			  "a write asked for MSI to be enabled, which no vector is set up for");
 	}
 	if (multiple > fn->irq.msi_allowed) {
 		*at = (*at & ~PCI_MSI_FLAGS_QSIZE) | fn->irq.msi_allowed << 4;
-		fn->side.where |= VFIO_WENT_NOWHERE;
+		side_undo(fn, reg, PCI_MSI_FLAGS_QSIZE);
 	}
 	*own = (*own & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)) |
 	       (*at & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
@@ -190,14 +194,6 @@ static void af_written(struct vfio_function *fn, unsigned int reg)
 
 /* ---- which register has which hook -------------------------------------------------------- */
 
-struct hook {
-	unsigned int reg, width;
-	uint32_t bits;		/* of the register, that set something off */
-	void (*written)(struct vfio_function *fn, unsigned int reg);
-};
-
-#define MAX_HOOKS 16
-
 static unsigned int msi_mask_at(const struct vfio_function *fn)
 {
 	uint16_t control = le16_get(fn->registers.value + fn->layout.msi + PCI_MSI_FLAGS);
@@ -211,57 +207,56 @@ static bool has_msi_mask(const struct vfio_function *fn)
 	       (le16_get(fn->registers.value + fn->layout.msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_MASKBIT);
 }
 
-static unsigned int list_hooks(const struct vfio_function *fn, struct hook hooks[MAX_HOOKS])
+static void add(struct vfio_function *fn, unsigned int reg, unsigned int width, uint32_t bits,
+		void (*written)(struct vfio_function *fn, unsigned int reg))
+{
+	struct view *v = &fn->view;
+
+	v->hooks[v->nhooks++] = (struct hook){ reg, width, bits, written };
+	for (unsigned int i = 0; i < width; i++)
+		v->trapped[reg + i] |= bits >> (8 * i);
+}
+
+void function_add_hooks(struct vfio_function *fn)
 {
 	const struct layout *l = &fn->layout;
-	unsigned int n = 0;
 
-	hooks[n++] = (struct hook){ PCI_COMMAND, 2, 0x0407, command_written };
+	add(fn, PCI_COMMAND, 2, DECODERS | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE,
+	    command_written);
 	for (unsigned int i = 0; i < NUM_BARS; i++)
-		hooks[n++] = (struct hook){ PCI_BASE_ADDRESS_0 + 4 * i, 4, UINT32_MAX, bar_written };
-	hooks[n++] = (struct hook){ PCI_ROM_ADDRESS, 4, UINT32_MAX, rom_written };
+		add(fn, PCI_BASE_ADDRESS_0 + 4 * i, 4, UINT32_MAX, bar_written);
+	add(fn, PCI_ROM_ADDRESS, 4, UINT32_MAX, rom_written);
 	if (l->pm)
-		hooks[n++] = (struct hook){ l->pm + PCI_PM_CTRL, 1, PCI_PM_CTRL_STATE_MASK,
-					    power_written };
+		add(fn, l->pm + PCI_PM_CTRL, 1, PCI_PM_CTRL_STATE_MASK, power_written);
 	if (l->msi)
-		hooks[n++] = (struct hook){ l->msi + PCI_MSI_FLAGS, 1, 0x71, msi_written };
+		add(fn, l->msi + PCI_MSI_FLAGS, 1, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE,
+		    msi_written);
 	if (has_msi_mask(fn))
-		hooks[n++] = (struct hook){ msi_mask_at(fn), 4, UINT32_MAX, msi_mask_written };
+		add(fn, msi_mask_at(fn), 4, UINT32_MAX, msi_mask_written);
 	if (l->express)
-		hooks[n++] = (struct hook){ l->express + PCI_EXP_DEVCTL, 2, 0xf000, express_written };
+		add(fn, l->express + PCI_EXP_DEVCTL, 2,
+		    PCI_EXP_DEVCTL_READRQ | PCI_EXP_DEVCTL_BCR_FLR, express_written);
 	if (l->af)
-		hooks[n++] = (struct hook){ l->af + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR, af_written };
+		add(fn, l->af + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR, af_written);
 	if (l->vpd)
-		hooks[n++] = (struct hook){ l->vpd + PCI_VPD_ADDR + 1, 1, PCI_VPD_ADDR_F >> 8,
-					    function_vpd_written };
-	return n;
+		add(fn, l->vpd + PCI_VPD_ADDR + 1, 1, PCI_VPD_ADDR_F >> 8, function_vpd_written);
 }
 
-void function_mark_hooks(struct vfio_function *fn)
-{
-	struct hook hooks[MAX_HOOKS];
-	unsigned int n = list_hooks(fn, hooks);
-
-	for (unsigned int h = 0; h < n; h++)
-		for (unsigned int i = 0; i < hooks[h].width; i++)
-			fn->view.trapped[hooks[h].reg + i] |= hooks[h].bits >> (8 * i);
-}
-
-static bool is_touched(const struct vfio_function *fn, const struct hook *h, unsigned int start,
+/* Do [start, end) and the register have a byte in common that sets something off? */
+static bool is_touched(const struct view *v, const struct hook *h, unsigned int start,
 		       unsigned int end)
 {
 	for (unsigned int at = h->reg; at < h->reg + h->width; at++)
-		if (at >= start && at < end && fn->view.trapped[at])
+		if (at >= start && at < end && v->trapped[at])
 			return true;
 	return false;
 }
 
 void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end)
 {
-	struct hook hooks[MAX_HOOKS];
-	unsigned int n = list_hooks(fn, hooks);
+	const struct view *v = &fn->view;
 
-	for (unsigned int h = 0; h < n; h++)
-		if (is_touched(fn, &hooks[h], start, end))
-			hooks[h].written(fn, hooks[h].reg);
+	for (unsigned int i = 0; i < v->nhooks; i++)
+		if (is_touched(v, &v->hooks[i], start, end))
+			v->hooks[i].written(fn, v->hooks[i].reg);
 }

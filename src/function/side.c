@@ -69,16 +69,46 @@ const char *function_register_name(const struct vfio_function *fn, unsigned int 
 	return s ? s->name : "";
 }
 
-void side_lost(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t bits,
-	       bool by_policy)
+static void note_lost(struct vfio_function *fn, unsigned int width, uint32_t bits, bool by_policy)
 {
-	unsigned int first = at + __builtin_ctz(bits) / 8;
+	unsigned int at = fn->side.outcome.start, first = at + __builtin_ctz(bits) / 8;
 	const char *name = function_register_name(fn, first);
 
-	fn->side.where |= by_policy ? VFIO_WENT_POLICY : VFIO_WENT_NOWHERE;
 	side_note(fn, EPERM, by_policy ? VFIO_E_REFUSED : VFIO_E_READ_ONLY,
 		  by_policy ? VFIO_BY_POLICY : VFIO_BY_FUNCTION,
 		  by_policy ? "the policy view = filtered protects them" : NULL,
 		  "a write of %u bytes at %#x of configuration space%s%s%s: bits %#x did not change",
 		  width, at, *name ? " (" : "", name, *name ? ")" : "", bits);
+}
+
+/* A chunk of width bytes is stored, and its hooks are still to run. */
+void side_stored(struct vfio_function *fn, unsigned int width)
+{
+	struct outcome *o = &fn->side.outcome;
+
+	o->lost &= ~o->refused;
+	if (o->refused)
+		note_lost(fn, width, o->refused, true);
+	if (o->lost)
+		note_lost(fn, width, o->lost, false);
+}
+
+/* A hook has not let bits of a register stand, and has made a record of why. */
+void side_undo(struct vfio_function *fn, unsigned int reg, uint32_t bits)
+{
+	struct outcome *o = &fn->side.outcome;
+	uint32_t here = reg >= o->start ? bits << 8 * (reg - o->start) : bits >> 8 * (o->start - reg);
+
+	o->lost |= here;
+	o->device &= ~here;
+	o->virtual &= ~here;
+}
+
+/* The hooks have run. */
+void side_finished(struct vfio_function *fn)
+{
+	const struct outcome *o = &fn->side.outcome;
+
+	fn->side.where |= (o->device ? VFIO_WENT_DEVICE : 0) | (o->virtual ? VFIO_WENT_VIRTUAL : 0) |
+			  (o->lost ? VFIO_WENT_NOWHERE : 0) | (o->refused ? VFIO_WENT_POLICY : 0);
 }

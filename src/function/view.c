@@ -53,13 +53,29 @@ static void own(struct view *v, const struct vfio_pci_capability *cap)
 	v->nowners++;
 }
 
-static void add_capability(struct vfio_function *fn, const struct vfio_pci_capability *cap,
+/*
+ * HyperTransport's many capabilities are as long as the longest of their kind to the kernel; the
+ * table knows how long each of those is that it has rows for.
+ */
+static unsigned int owned_length(const struct vfio_function *fn, uint32_t number,
+				 const struct vfio_pci_capability *cap)
+{
+	unsigned int length = cap->length, room = PCI_CFG_SPACE_SIZE - cap->offset;
+
+	if (number == PCI_CAP_ID_HT)
+		length = fn->registers.value[cap->offset + 3] & HT_3BIT_CAP_MASK
+				 ? HT_CAP_SIZEOF_SHORT : HT_CAP_SIZEOF_LONG;
+	return number == PCI_CAP_ID_HT && length > room ? room : length;
+}
+
+static void add_capability(struct vfio_function *fn, struct vfio_pci_capability *cap,
 			   uint32_t number)
 {
 	const struct vfio_pci_structure *s = vfio_pci_find(number);
 	struct view *v = &fn->view;
 	unsigned int header = number & VFIO_PCI_EXTENDED ? 4 : 2;
 
+	cap->length = owned_length(fn, number, cap);
 	own(v, cap);
 	if (s && s->exposure == VFIO_PCI_OPEN)
 		memset(v->write + cap->offset + header, 0xff, cap->length - header);
@@ -280,12 +296,13 @@ static void filter(struct vfio_function *fn)
 	}
 }
 
-/* Make the view anew for what the registers hold and the policy says. */
+/* Make the view anew for what the registers hold at power-on and the policy says. */
 int function_view(struct vfio_function *fn)
 {
 	static const struct vfio_pci_capability header = { .length = PCI_STD_HEADER_SIZEOF };
 	struct view *v = &fn->view;
 
+	memcpy(fn->registers.value, fn->registers.power_on, CONFIG_MAX);
 	memset(v, 0, sizeof(*v));
 	memset(&fn->layout, 0, sizeof(fn->layout));
 	memcpy(v->shadow, fn->registers.value, CONFIG_MAX);
@@ -304,7 +321,7 @@ int function_view(struct vfio_function *fn)
 				 "set the policy malformed = serve to serve it nevertheless",
 				 "the configuration space of %s is malformed: %s",
 				 fn->description.name, v->problem);
-	function_mark_hooks(fn);
+	function_add_hooks(fn);
 	if (fn->policy.view == VIEW_FILTERED)
 		filter(fn);
 	return 0;

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* What an administrator can decide, and what becomes of the device then. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bits.h"
+#include "function/function.h"
+#include "model.h"
+
+#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
+#define MSIX   VFIO_PCI_MSIX_IRQ_INDEX
+
+struct fixture {
+	struct model model;
+	struct vfio_dev *dev;
+};
+
+static int set_up_as(void **state, const struct vfio_function_description *d)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	if (!f || model_new_as(&f->model, d, &model_ops, NULL) < 0)
+		return -1;
+	return vfio_function_open(&f->dev, f->model.fn, NULL);
+}
+
+static int set_up(void **state)
+{
+	return set_up_as(state, &model_description);
+}
+
+static int set_up_express(void **state)
+{
+	struct vfio_function_description d = model_description;
+	static const uint8_t serial[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const struct vfio_capability_description caps[] = {
+		{ .extended = true, .id = PCI_EXT_CAP_ID_DSN, .version = 1, .length = 8,
+		  .bytes = serial },
+	};
+
+	d.express = true;
+	d.ncapabilities = 1;
+	d.capabilities = caps;
+	return set_up_as(state, &d);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	vfio_close(f->dev);
+	free(f);
+	return 0;
+}
+
+static void assert_policy(struct vfio_dev *dev, const char *key, const char *value)
+{
+	char text[256];
+
+	assert_int_equal(vfio_policy_get(dev, key, text, sizeof(text)), 0);
+	assert_string_equal(text, value);
+}
+
+static uint32_t count_of(struct vfio_dev *dev, uint32_t index)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info) };
+
+	assert_int_equal(vfio_irq_info(dev, index, &info), 0);
+	return info.count;
+}
+
+/* ---- keys and values ---------------------------------------------------------------------- */
+
+static void each_key_has_its_standard(void **state)
+{
+	struct fixture *f = *state;
+	size_t count;
+	const struct vfio_policy_key *keys = vfio_policy_keys(&count);
+
+	assert_true(count >= 9);
+	for (size_t i = 0; i < count; i++) {
+		assert_policy(f->dev, keys[i].name, keys[i].standard);
+		assert_int_equal(vfio_policy_set(f->dev, keys[i].name, keys[i].standard), 0);
+		assert_policy(f->dev, keys[i].name, keys[i].standard);
+		assert_true(strlen(keys[i].values) && strlen(keys[i].summary));
+	}
+}
+
+static void what_cannot_be(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "", "" }, { "nonsense", "1" }, { "view", "" }, { "view", "VIRTUAL" },
+		{ "view", "emulate" }, { "vectors", "-1" }, { "vectors", "2049" },
+		{ "vectors", "3x" }, { "vectors", "" }, { "behaviour", "0" }, { "behaviour", "3" },
+		{ "hide", "nonsense" }, { "hide", "0" }, { "hide", "0x100" }, { "hide", "Header" },
+		{ "hide", "ext:PM" }, { "hide", "ext:0x10000" }, { "host-lacks", "msi-x" },
+		{ "lacking", "filtered" }, { "at-close", "" },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(vfio_policy_set(f->dev, bad[i][0], bad[i][1]), -EINVAL);
+		assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_POLICY_VALUE);
+	}
+	each_key_has_its_standard(state);
+}
+
+static void a_value_needs_room(void **state)
+{
+	struct fixture *f = *state;
+	char text[4];
+
+	assert_int_equal(vfio_policy_get(f->dev, "view", text, sizeof(text)), -ENOSPC);
+	assert_int_equal(vfio_policy_get(f->dev, "vectors", text, sizeof(text)), 0);
+}
+
+static void not_while_it_is_used(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 1, &fd), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), -EBUSY);
+	assert_policy(f->dev, "view", "virtual");
+	assert_int_equal(vfio_policy_set(f->dev, "vectors", "5"), 0);
+	assert_int_equal(vfio_irq_disable(f->dev, MSIX), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), 0);
+}
+
+/* ---- the filtered view --------------------------------------------------------------------- */
+
+static void filtered_shows_the_registers(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function *fn = f->model.fn;
+	uint8_t config[CONFIG_SIZE];
+
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), 0);
+	fn->registers.value[PCI_BASE_ADDRESS_0 + 3] = 0xfe;	/* as a host has set it */
+	assert_int_equal(vfio_pread(f->dev, CONFIG, 0, config, sizeof(config)), sizeof(config));
+	assert_memory_equal(config, fn->registers.value, sizeof(config));
+	assert_int_equal(config[PCI_BASE_ADDRESS_0 + 3], 0xfe);
+}
+
+static uint32_t where(struct vfio_dev *dev, unsigned int at, uint32_t value, unsigned int width)
+{
+	uint32_t went;
+
+	assert_int_equal(vfio_pwrite_where(dev, CONFIG, at, &value, width, &went), width);
+	return went;
+}
+
+static void filtered_refuses_what_harms(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function *fn = f->model.fn;
+	struct vfio_error record;
+	uint64_t cursor = fn->side.count;
+
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), 0);
+	assert_int_equal(where(f->dev, PCI_BASE_ADDRESS_0, 0xfebf0000, 4), VFIO_WENT_POLICY);
+	assert_int_equal(vfio_read32(f->dev, CONFIG, PCI_BASE_ADDRESS_0), 0);
+	assert_int_equal(vfio_record(f->dev, &cursor, &record), 1);
+	assert_int_equal(record.code, VFIO_E_REFUSED);
+	assert_int_equal(record.who, VFIO_BY_POLICY);
+	assert_non_null(strstr(record.what, "BAR0"));
+	assert_int_equal(where(f->dev, fn->layout.msi + PCI_MSI_ADDRESS_LO, 0xfee00000, 4),
+			 VFIO_WENT_POLICY);
+	assert_int_equal(where(f->dev, PCI_COMMAND, 0x0406, 2), VFIO_WENT_DEVICE | VFIO_WENT_POLICY);
+	assert_true(function_masters_bus(fn));
+	assert_int_equal(where(f->dev, PCI_VENDOR_ID, 0, 2), VFIO_WENT_NOWHERE);
+}
+
+/* The same driver works: messages, power, the regions. */
+static void filtered_still_works(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t pm = f->model.fn->layout.pm + PCI_PM_CTRL;
+	int fd;
+
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), 0);
+	assert_int_equal(vfio_irq_enable(f->dev, VFIO_PCI_MSI_IRQ_INDEX, 1, &fd), 0);
+	assert_true(vfio_read16(f->dev, CONFIG, f->model.fn->layout.msi + PCI_MSI_FLAGS) &
+		    PCI_MSI_FLAGS_ENABLE);
+	assert_int_equal(vfio_set_bus_master(f->dev, true), 0);
+	vfio_function_msi(f->model.fn, 0);
+	assert_int_equal(vfio_irq_wait(f->dev, fd, 0), 1);
+	vfio_write16(f->dev, CONFIG, pm, 3);
+	assert_int_equal(vfio_read32(f->dev, 0, MODEL_ID), UINT32_MAX);
+	vfio_write16(f->dev, CONFIG, pm, 0);
+	assert_int_equal(vfio_read32(f->dev, 0, MODEL_ID), MODEL_ID_VALUE);
+}
+
+/* ---- hiding ------------------------------------------------------------------------------- */
+
+/* Whatever is hidden, the lists lead to what is left, and to nothing else. */
+static void any_set_can_be_hidden(void **state)
+{
+	static const char *const names[] = { "PM", "MSI", "MSI-X", "0x10", "ext:AER", "ext:0x03" };
+	static const uint16_t ids[] = { 1, 5, 0x11, 0x10, 1, 3 };
+	struct fixture *f = *state;
+
+	for (unsigned int set = 0; set < 64; set++) {
+		char list[64] = "";
+
+		for (unsigned int i = 0; i < 6; i++)
+			if (set >> i & 1)
+				snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+					 *list ? ", " : "", names[i]);
+		assert_int_equal(vfio_policy_set(f->dev, "hide", *list ? list : "none"), 0);
+		for (unsigned int i = 0; i < 4; i++)
+			assert_int_equal(vfio_find_capability(f->dev, ids[i]) > 0, !(set >> i & 1));
+		for (unsigned int i = 4; i < 6; i++)
+			assert_int_equal(vfio_find_extended_capability(f->dev, ids[i]) > 0,
+					 !(set >> i & 1) && !(set >> 3 & 1));
+		assert_int_equal(!(vfio_read16(f->dev, CONFIG, PCI_STATUS) & PCI_STATUS_CAP_LIST),
+				 (set & 15) == 15);
+		assert_int_equal(count_of(f->dev, MSIX), set >> 2 & 1 ? 0 : MODEL_MSIX_VECTORS);
+	}
+}
+
+static void a_hidden_first_extended_one_leaves_a_null(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t first;
+
+	assert_int_equal(vfio_policy_set(f->dev, "hide", "AER"), 0);
+	first = vfio_read32(f->dev, CONFIG, 0x100);
+	assert_int_equal(first & 0xfffff, 0);
+	assert_int_equal(first >> 20, vfio_find_extended_capability(f->dev, PCI_EXT_CAP_ID_DSN));
+	assert_int_equal(vfio_policy_set(f->dev, "hide", "AER, SerialNumber"), 0);
+	assert_int_equal(vfio_read32(f->dev, CONFIG, 0x100), 0);
+}
+
+static void what_lies_there_is_raw_or_zero(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int at = f->model.fn->layout.msix + PCI_MSIX_TABLE;
+
+	assert_int_equal(vfio_policy_set(f->dev, "hide", "MSI-X"), 0);
+	assert_int_equal(vfio_read32(f->dev, CONFIG, at), MODEL_TABLE);
+	assert_int_equal(vfio_policy_set(f->dev, "hidden", "zero"), 0);
+	assert_int_equal(vfio_read32(f->dev, CONFIG, at), 0);
+	assert_int_equal(where(f->dev, at, 0xffffffff, 4), VFIO_WENT_NOWHERE);
+}
+
+/* ---- vectors ------------------------------------------------------------------------------ */
+
+static void vectors_are_limited(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_vectors v;
+	int fds[MODEL_MSIX_VECTORS];
+
+	assert_int_equal(vfio_policy_set(f->dev, "vectors", "3"), 0);
+	assert_int_equal(vfio_irq_vectors(f->dev, MSIX, &v), 0);
+	assert_int_equal(v.advertised, MODEL_MSIX_VECTORS);
+	assert_int_equal(v.granted, 3);
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 8, fds), -ENOSPC);
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "3"));
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 3, fds), 0);
+	vfio_set_bus_master(f->dev, true);
+	for (unsigned int i = 0; i < 3; i++) {
+		vfio_function_msi(f->model.fn, i);
+		assert_int_equal(vfio_irq_wait(f->dev, fds[i], 0), 1);
+	}
+	/* A change holds for the next request. */
+	assert_int_equal(vfio_policy_set(f->dev, "vectors", "1"), 0);
+	vfio_function_msi(f->model.fn, 2);
+	assert_int_equal(vfio_irq_wait(f->dev, fds[2], 0), 1);
+	assert_int_equal(vfio_irq_disable(f->dev, MSIX), 0);
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 2, fds), -ENOSPC);
+	assert_int_equal(vfio_policy_set(f->dev, "vectors", "0"), 0);
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 1, fds), -ENOSPC);
+}
+
+static void msix_does_not_grow_past_the_limit(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct irq_request q = {
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = MSIX,
+		.count = 1, .fds = &fd,
+	};
+
+	assert_int_equal(vfio_policy_set(f->dev, "vectors", "3"), 0);
+	assert_int_equal(function_set_irqs(f->model.fn, &q), 0);
+	q.start = 2;
+	assert_int_equal(function_set_irqs(f->model.fn, &q), 0);
+	q.start = 3;
+	assert_int_equal(function_set_irqs(f->model.fn, &q), -ENOSPC);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_VECTORS);
+	assert_int_equal(vfio_last_error(f->dev)->who, VFIO_BY_POLICY);
+	close(fd);
+}
+
+/* ---- what the host lacks ------------------------------------------------------------------ */
+
+static void three_ways_to_lack(void **state)
+{
+	struct fixture *f = *state;
+	int fds[2];
+
+	assert_int_equal(vfio_policy_set(f->dev, "host-lacks", "msix, intx"), 0);
+	assert_policy(f->dev, "host-lacks", "intx,msix");
+	assert_int_equal(count_of(f->dev, MSIX), MODEL_MSIX_VECTORS);
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 2, fds), -EOPNOTSUPP);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_UNDELIVERABLE);
+	assert_int_equal(vfio_irq_enable(f->dev, VFIO_PCI_INTX_IRQ_INDEX, 1, fds), -ENODEV);
+
+	assert_int_equal(vfio_policy_set(f->dev, "lacking", "hide"), 0);
+	assert_int_equal(count_of(f->dev, MSIX), 0);
+	assert_int_equal(vfio_find_capability(f->dev, PCI_CAP_ID_MSIX), -ENOENT);
+	assert_int_equal(vfio_read8(f->dev, CONFIG, PCI_INTERRUPT_PIN), 0);
+	assert_true(vfio_find_capability(f->dev, PCI_CAP_ID_MSI) > 0);
+
+	assert_int_equal(vfio_policy_set(f->dev, "lacking", "emulate"), 0);
+	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 2, fds), 0);
+	vfio_set_bus_master(f->dev, true);
+	vfio_function_msi(f->model.fn, 1);
+	assert_int_equal(vfio_irq_wait(f->dev, fds[1], 0), 1);
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static void a_broken_list_is_served_or_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function *fn = f->model.fn;
+
+	fn->registers.power_on[fn->layout.pm + 1] = fn->layout.pm;	/* it leads to itself */
+	assert_int_equal(vfio_policy_set(f->dev, "malformed", "refuse"), -EINVAL);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_MALFORMED);
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "loops"));
+	assert_policy(f->dev, "malformed", "serve");
+	assert_true(vfio_find_capability(f->dev, PCI_CAP_ID_PM) > 0);
+	assert_int_equal(vfio_read8(f->dev, CONFIG, fn->layout.pm + 1), 0);
+}
+
+static void a_device_can_stay_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int resets = f->model.resets;
+
+	assert_int_equal(vfio_policy_set(f->dev, "at-close", "keep"), 0);
+	vfio_write8(f->dev, CONFIG, PCI_INTERRUPT_LINE, 9);
+	vfio_set_bus_master(f->dev, true);
+	assert_int_equal(f->dev->backend->recycle(f->dev), 0);
+	assert_int_equal(f->model.resets, resets);
+	assert_int_equal(vfio_read8(f->dev, CONFIG, PCI_INTERRUPT_LINE), 9);
+	assert_false(function_masters_bus(f->model.fn));
+	assert_int_equal(vfio_policy_set(f->dev, "at-close", "reset"), 0);
+	assert_int_equal(f->dev->backend->recycle(f->dev), 0);
+	assert_int_equal(f->model.resets, resets + 1);
+	assert_int_equal(vfio_read8(f->dev, CONFIG, PCI_INTERRUPT_LINE), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define EXPRESS(name) cmocka_unit_test_setup_teardown(name, set_up_express, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(each_key_has_its_standard),
+		TEST(what_cannot_be),
+		TEST(a_value_needs_room),
+		TEST(not_while_it_is_used),
+		TEST(filtered_shows_the_registers),
+		TEST(filtered_refuses_what_harms),
+		TEST(filtered_still_works),
+		EXPRESS(any_set_can_be_hidden),
+		EXPRESS(a_hidden_first_extended_one_leaves_a_null),
+		TEST(what_lies_there_is_raw_or_zero),
+		TEST(vectors_are_limited),
+		TEST(msix_does_not_grow_past_the_limit),
+		TEST(three_ways_to_lack),
+		TEST(a_broken_list_is_served_or_refused),
+		TEST(a_device_can_stay_as_it_is),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
