@@ -523,6 +523,20 @@ void client_finish(struct client *c)
 	free(c->request);
 }
 
+#define MANY_RECORDS 1000	/* more than any device keeps */
+
+/* The cursor behind the last record that there is. */
+static uint64_t last_record(struct vfio_dev *dev)
+{
+	struct feature_record q = { .found = 1 };
+
+	for (int i = 0; i < MANY_RECORDS && q.found && dev->backend->feature; i++)
+		if (dev->backend->feature(dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
+					  sizeof(q)) < 0)
+			break;
+	return q.cursor;
+}
+
 int client_begin(struct client *c, int fd, const struct vfio_peer *peer)
 {
 	int r;
@@ -532,6 +546,7 @@ int client_begin(struct client *c, int fd, const struct vfio_peer *peer)
 	c->greeted = c->blocked = c->leaving = c->dead = c->behind = false;
 	c->why[0] = '\0';
 	c->deadline = 0;
+	c->first_record = last_record(c->server->dev);
 	wire_caps_default(&c->caps);
 	c->source.ready = client_ready;
 	r = server_add(c->server, &c->source, fd, EPOLLIN);

@@ -260,6 +260,16 @@ static int handle_reset(struct client *c, const struct wire_message *m, uint8_t 
 	return c->server->dev->backend->reset(c->server->dev);
 }
 
+/* What was refused to the clients before is not this one's business. */
+static void skip_records(const struct client *c, uint32_t flags, void *data, size_t len)
+{
+	struct feature_record *q = data;
+
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) == FEATURE_RECORD && len >= sizeof(*q) &&
+	    q->cursor < c->first_record)
+		q->cursor = c->first_record;
+}
+
 /* The data of a GET comes back in place of the question. */
 static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
@@ -274,6 +284,7 @@ static int handle_feature(struct client *c, const struct wire_message *m, uint8_
 	if (!dev->backend->feature)
 		return -ENOTTY;
 	memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
+	skip_records(c, q.flags, reply + sizeof(q), len);
 	r = dev->backend->feature(dev, q.flags, reply + sizeof(q), len);
 	if (r < 0)
 		return r;

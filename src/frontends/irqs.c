@@ -120,6 +120,18 @@ static int check_enable(struct vfio_dev *dev, uint32_t index, uint32_t count)
 	return 0;
 }
 
+/* The device has as many, and is not granted them. */
+static int too_many(struct vfio_dev *dev, uint32_t index, uint32_t count)
+{
+	struct vfio_vectors v = { 0 };
+	int r = vfio_irq_vectors(dev, index, &v);
+
+	return r < 0 ? r : error_set(&dev->error, ENOSPC, VFIO_E_VECTORS, VFIO_BY_POLICY,
+				     "ask for as many as are granted, or see `vectors` in vfiod.conf(5)",
+				     "enabling %u vectors of interrupt index %u: %u are possible",
+				     count, index, v.granted);
+}
+
 EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count, int *fds)
 {
 	struct driver *d = driver_of(dev);
@@ -144,11 +156,8 @@ EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count,
 		return r;
 	request.fds = e.fds;
 	r = dev->backend->set_irqs(dev, &request);
-	if (r > 0)
-		r = error_set(&dev->error, ENOSPC, VFIO_E_NO_IRQ, VFIO_BY_KERNEL,
-			      "ask for as many as are possible",
-			      "enabling %u vectors of interrupt index %u: %d are possible", count,
-			      index, r);
+	if (r > 0 || r == -ENOSPC)
+		r = too_many(dev, index, count);
 	if (r < 0) {
 		forget(&e);
 		return r;

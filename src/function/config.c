@@ -62,8 +62,9 @@ static void write_byte(struct vfio_function *fn, unsigned int at, uint8_t value)
 	struct outcome *o = &fn->side.outcome;
 	unsigned int shift = 8 * (at - o->start);
 	uint8_t now = config_byte(fn, at), virt = v->virt[at], write = v->write[at];
-	uint8_t wanted = ((value ^ now) & ~v->clear[at]) | (value & now & v->clear[at]);
 	uint8_t taken = write | v->clear[at], kept = own->write[at] | own->clear[at];
+	uint8_t clear = taken & ~virt & own->clear[at];
+	uint8_t wanted = ((value ^ now) & ~clear) | (value & now & clear);
 
 	o->device |= (uint32_t)(wanted & taken & ~virt & kept) << shift;
 	o->virtual |= (uint32_t)(wanted & taken & virt) << shift;

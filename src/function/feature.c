@@ -10,30 +10,40 @@
 #include "base/error.h"
 #include "function/function.h"
 
+/* What the user may write, and the device takes. */
+static void writable(const struct vfio_function *fn, unsigned int at, struct vfio_config_info *info)
+{
+	const struct registers *own = &fn->registers;
+	const struct view *v = &fn->view;
+	uint32_t virt = le32_get(v->virt + at), write = le32_get(v->write + at);
+
+	info->virt = virt;
+	info->write = write & (virt | le32_get(own->write + at));
+	info->clear = (le32_get(v->clear + at) | (write & ~virt)) & le32_get(own->clear + at);
+	info->trapped = le32_get(v->trapped + at);
+	info->policy = le32_get(v->policy + at);
+	info->raw = le32_get(own->value + at);
+}
+
 static int config_info(struct vfio_function *fn, void *data)
 {
 	const struct view *v = &fn->view;
 	struct vfio_config_info *info = data;
 	uint32_t at = info->offset;
-	uint16_t owner;
 
 	if (!is_inside(at, 4, fn->config_size) || !is_aligned(at, 4))
 		return error_set(fn->err, EFAULT, VFIO_E_RANGE, VFIO_BY_FUNCTION, NULL,
 				 "%#x is no dword of %u bytes of configuration space", at,
 				 fn->config_size);
-	owner = v->owner[at];
-	*info = (struct vfio_config_info){
-		.offset = at, .exact = 1,
-		.capability = owner == NO_OWNER ? 0 : v->owners[owner].id,
-		.base = owner == NO_OWNER ? 0 : v->owners[owner].offset,
-		.extended = owner != NO_OWNER && v->owners[owner].offset >= PCI_CFG_SPACE_SIZE,
-		.virt = le32_get(v->virt + at),
-		.write = le32_get(v->write + at),
-		.clear = le32_get(v->clear + at),
-		.trapped = le32_get(v->trapped + at),
-		.policy = le32_get(v->policy + at),
-		.raw = le32_get(fn->registers.value + at),
-	};
+	*info = (struct vfio_config_info){ .offset = at, .exact = 1 };
+	if (v->owner[at] != NO_OWNER) {
+		const struct vfio_pci_capability *owner = &v->owners[v->owner[at]];
+
+		info->capability = owner->id;
+		info->base = owner->offset;
+		info->extended = owner->offset >= PCI_CFG_SPACE_SIZE;
+	}
+	writable(fn, at, info);
 	return 0;
 }
 

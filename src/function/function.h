@@ -133,10 +133,20 @@ struct outcome {
 	uint32_t device, virtual, lost, refused;
 };
 
+/* A record. Of writes that lose bits there may be many: their words are made when they are read. */
+struct record {
+	struct vfio_error error;	/* code 0: a write that lost bits */
+	uint16_t at;			/* where, */
+	uint8_t width;
+	bool by_policy;
+	uint32_t bits;			/* which, */
+	uint64_t times;			/* and how often, one after the other */
+};
+
 /* The side channel. */
 struct side {
 	struct outcome outcome;		/* of the chunk that is being written */
-	struct vfio_error records[RECORDS];
+	struct record records[RECORDS];
 	uint64_t count;			/* records that were ever made */
 	uint32_t where;			/* VFIO_WENT_… of the last write */
 };
@@ -274,6 +284,8 @@ int side_keep(struct vfio_function *fn, int r);
 /* Make a record of something that is no failed call. */
 void side_note(struct vfio_function *fn, int err, enum vfio_error_code code, enum vfio_refuser who,
 	       const char *remedy, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* The bits of a register that the chunk has changed in the shadow. */
+uint32_t side_changed(const struct vfio_function *fn, unsigned int reg);
 /* Bits of a register that a hook did not let stand. */
 void side_undo(struct vfio_function *fn, unsigned int reg, uint32_t bits);
 /* A chunk of width bytes was stored; its hooks have run. */

@@ -20,14 +20,15 @@
  */
 void function_before_command(struct vfio_function *fn, uint8_t value)
 {
+	const unsigned int bars = PCI_BASE_ADDRESS_0, length = PCI_CARDBUS_CIS - PCI_BASE_ADDRESS_0;
 	struct registers *r = &fn->registers;
-	bool lost = value & fn->remembered & ~r->value[PCI_COMMAND] & r->write[PCI_COMMAND] & DECODERS;
+	uint8_t off = ~r->value[PCI_COMMAND] & r->write[PCI_COMMAND] & DECODERS;
+	bool lost = (value & fn->remembered & off) ||
+		    memcmp(r->value + bars, r->power_on + bars, length) != 0;
 
-	for (unsigned int at = PCI_BASE_ADDRESS_0; at < PCI_CARDBUS_CIS; at++)
-		lost |= r->value[at] != r->power_on[at];
+	fn->remembered = value & DECODERS;
 	if (lost && !fn->description.virtual_function) {
-		memcpy(r->value + PCI_BASE_ADDRESS_0, r->power_on + PCI_BASE_ADDRESS_0,
-		       PCI_CARDBUS_CIS - PCI_BASE_ADDRESS_0);
+		memcpy(r->value + bars, r->power_on + bars, length);
 		memcpy(r->value + PCI_ROM_ADDRESS, r->power_on + PCI_ROM_ADDRESS, 4);
 		side_note(fn, 0, VFIO_E_RESTORED, VFIO_BY_FUNCTION, NULL,
 			  "the device had lost its BARs by a reset of its own; they are restored");
@@ -36,7 +37,6 @@ void function_before_command(struct vfio_function *fn, uint8_t value)
 
 static void command_written(struct vfio_function *fn, unsigned int reg)
 {
-	fn->remembered = function_command(fn) & DECODERS;
 	function_intx_disable_changed(fn, function_command(fn) & PCI_COMMAND_INTX_DISABLE);
 	vectors_deliver(fn);
 }
@@ -173,7 +173,8 @@ static void express_written(struct vfio_function *fn, unsigned int reg)
 	const uint8_t *cap = fn->registers.value + fn->layout.express;
 	uint16_t control = le16_get(at);
 
-	copy_read_request(fn);
+	if (side_changed(fn, reg) & PCI_EXP_DEVCTL_READRQ)
+		copy_read_request(fn);
 	if (!(control & PCI_EXP_DEVCTL_BCR_FLR))
 		return;
 	le16_put(at, control & ~PCI_EXP_DEVCTL_BCR_FLR);

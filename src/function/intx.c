@@ -96,15 +96,17 @@ int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
  */
 static int unmask_by_eventfd(struct vfio_function *fn, const struct irq_request *q)
 {
-	int fd = -1, r;
+	bool second = q->fds[0] >= 0 && fn->irq.unmask >= 0;
+	int fd = -1, r = 0;
 
 	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
 		return irq_refuse(fn, ENOTTY, VFIO_E_UNSUPPORTED, q,
 				  "masking by eventfd is not offered, here as in the kernel");
-	r = irq_replace_eventfd(fn, q, &fd, q->fds[0]);
+	if (!second || fn->policy.behaviour >= 2)	/* version 1: a second one is not looked at */
+		r = irq_replace_eventfd(fn, q, &fd, q->fds[0]);
 	if (r < 0)
 		return r;
-	if (fd >= 0 && fn->irq.unmask >= 0) {
+	if (second) {
 		fd_close(&fd);
 		return irq_refuse(fn, EBUSY, VFIO_E_IRQ_STATE, q,
 				  "an eventfd is set for this already");

@@ -248,7 +248,9 @@ static int refuse_off(struct vfio_function *fn, uint32_t index, uint64_t offset,
 /* The vectors of MSI-X are nobody's memory: no decoder is asked for them. */
 static bool is_refused(const struct vfio_function *fn, uint32_t index, uint64_t offset, bool off)
 {
-	return off && place_of(fn, index, offset) != MSIX_TABLE;
+	bool always = fn->policy.behaviour >= 2 && place_of(fn, index, offset) == MSIX_TABLE;
+
+	return off && !always;		/* behaviour version 1: those neither */
 }
 
 static ssize_t bar_access(struct vfio_function *fn, uint32_t bar, uint64_t offset, uint8_t *out,

@@ -31,8 +31,8 @@ int function_reset_model(struct vfio_function *fn)
 	fn->resets++;
 	fn->last_reset = r < 0 ? r : 0;
 	if (r < 0)
-		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset: %s",
-			  fn->description.name, strerror(-r));
+		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset",
+			  fn->description.name);
 	return fn->last_reset;
 }
 
@@ -47,7 +47,7 @@ int function_reset(struct vfio_function *fn)
 	r = function_reset_model(fn);
 	if (r < 0)
 		error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
-			  "reset: %s could not be reset: %s", fn->description.name, strerror(-r));
+			  "reset: %s could not be reset", fn->description.name);
 	return r;
 }
 

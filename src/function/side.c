@@ -10,15 +10,18 @@
 #include "base/error.h"
 #include "function/function.h"
 
-static struct vfio_error *next_record(struct side *side)
+static struct record *next_record(struct side *side)
 {
-	return &side->records[side->count++ % RECORDS];
+	struct record *r = &side->records[side->count++ % RECORDS];
+
+	r->error.code = VFIO_E_NONE;
+	return r;
 }
 
 int side_keep(struct vfio_function *fn, int r)
 {
 	if (r < 0)
-		*next_record(&fn->side) = *fn->err;
+		next_record(&fn->side)->error = *fn->err;
 	return r;
 }
 
@@ -31,22 +34,7 @@ void side_note(struct vfio_function *fn, int err, enum vfio_error_code code, enu
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	error_set(next_record(&fn->side), err, code, who, remedy, "%s", text);
-}
-
-/* The record after *cursor: 1, and *cursor moves to it; 0 when there is none. */
-int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *record)
-{
-	const struct side *side = &fn->side;
-	uint64_t oldest = side->count > RECORDS ? side->count - RECORDS : 0;
-
-	if (*cursor < oldest)
-		*cursor = oldest;
-	if (*cursor >= side->count)
-		return 0;
-	*record = side->records[*cursor % RECORDS];
-	++*cursor;
-	return 1;
+	error_set(&next_record(&fn->side)->error, err, code, who, remedy, "%s", text);
 }
 
 /* ---- writes that lose bits ---------------------------------------------------------------- */
@@ -69,17 +57,63 @@ const char *function_register_name(const struct vfio_function *fn, unsigned int 
 	return s ? s->name : "";
 }
 
+static bool is_same(const struct record *a, const struct record *b)
+{
+	return a->error.code == VFIO_E_NONE && a->at == b->at && a->width == b->width &&
+	       a->bits == b->bits && a->by_policy == b->by_policy;
+}
+
+/* A driver that writes a register again and again makes one record. */
 static void note_lost(struct vfio_function *fn, unsigned int width, uint32_t bits, bool by_policy)
 {
-	unsigned int at = fn->side.outcome.start, first = at + __builtin_ctz(bits) / 8;
-	const char *name = function_register_name(fn, first);
+	struct side *side = &fn->side;
+	struct record lost = {
+		.at = side->outcome.start, .width = width, .bits = bits, .by_policy = by_policy,
+		.times = 1,
+	};
+	struct record *last = &side->records[(side->count - 1) % RECORDS];
 
-	side_note(fn, EPERM, by_policy ? VFIO_E_REFUSED : VFIO_E_READ_ONLY,
-		  by_policy ? VFIO_BY_POLICY : VFIO_BY_FUNCTION,
-		  by_policy ? "the policy view = filtered protects them" : NULL,
-		  "a write of %u bytes at %#x of configuration space%s%s%s: bits %#x did not change",
-		  width, at, *name ? " (" : "", name, *name ? ")" : "", bits);
+	if (side->count && is_same(last, &lost))
+		last->times++;
+	else
+		*next_record(side) = lost;
 }
+
+static void describe(const struct vfio_function *fn, const struct record *r, struct vfio_error *error)
+{
+	const char *name = function_register_name(fn, r->at + __builtin_ctz(r->bits) / 8);
+	char often[40] = "";
+
+	if (r->times > 1)
+		snprintf(often, sizeof(often), ", %llu times", (unsigned long long)r->times);
+	error_set(error, EPERM, r->by_policy ? VFIO_E_REFUSED : VFIO_E_READ_ONLY,
+		  r->by_policy ? VFIO_BY_POLICY : VFIO_BY_FUNCTION,
+		  r->by_policy ? "the policy view = filtered protects them" : NULL,
+		  "a write of %u bytes at %#x of configuration space%s%s%s: bits %#x did not change%s",
+		  r->width, r->at, *name ? " (" : "", name, *name ? ")" : "", r->bits, often);
+}
+
+/* The record after *cursor: 1, and *cursor moves to it; 0 when there is none. */
+int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *error)
+{
+	const struct side *side = &fn->side;
+	uint64_t oldest = side->count > RECORDS ? side->count - RECORDS : 0;
+	const struct record *r;
+
+	if (*cursor < oldest)
+		*cursor = oldest;
+	if (*cursor >= side->count)
+		return 0;
+	r = &side->records[*cursor % RECORDS];
+	if (r->error.code == VFIO_E_NONE)
+		describe(fn, r, error);
+	else
+		*error = r->error;
+	++*cursor;
+	return 1;
+}
+
+/* ---- where a write went ------------------------------------------------------------------- */
 
 /* A chunk of width bytes is stored, and its hooks are still to run. */
 void side_stored(struct vfio_function *fn, unsigned int width)
@@ -91,6 +125,14 @@ void side_stored(struct vfio_function *fn, unsigned int width)
 		note_lost(fn, width, o->refused, true);
 	if (o->lost)
 		note_lost(fn, width, o->lost, false);
+}
+
+uint32_t side_changed(const struct vfio_function *fn, unsigned int reg)
+{
+	const struct outcome *o = &fn->side.outcome;
+
+	return reg >= o->start ? o->virtual >> 8 * (reg - o->start)
+			       : o->virtual << 8 * (o->start - reg);
 }
 
 /* A hook has not let bits of a register stand, and has made a record of why. */

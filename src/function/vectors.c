@@ -169,11 +169,28 @@ static int assign_one(struct vfio_function *fn, const struct irq_request *q, uin
 	return irq_replace_eventfd(fn, q, &fn->irq.vectors[vector], q->fds[i]);
 }
 
+/* Behaviour version 1: one that goes past the vectors of MSI fails as a whole, whatever it holds. */
+static bool fails_whole(const struct vfio_function *fn, const struct irq_request *q)
+{
+	return fn->policy.behaviour < 2 && q->index == VFIO_PCI_MSI_IRQ_INDEX &&
+	       q->start + q->count > fn->irq.allocated;
+}
+
+static int fail_whole(struct vfio_function *fn, const struct irq_request *q)
+{
+	for (uint32_t i = q->start; i < fn->irq.allocated; i++)
+		fd_close(&fn->irq.vectors[i]);
+	return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q,
+			  "MSI cannot get more vectors while it is enabled");
+}
+
 /* Ascending; on a failure every vector up to the failing one is left unassigned. */
 static int assign(struct vfio_function *fn, const struct irq_request *q)
 {
 	int r = 0;
 
+	if (fails_whole(fn, q))
+		return fail_whole(fn, q);
 	for (uint32_t i = 0; i < q->count && r == 0; i++) {
 		r = assign_one(fn, q, i);
 		for (uint32_t k = 0; r < 0 && k < i; k++)
@@ -190,7 +207,7 @@ static int enable(struct vfio_function *fn, const struct irq_request *q)
 
 	if (wanted == 0)
 		return irq_refuse(fn, ERANGE, VFIO_E_IRQ_FLAGS, q, "no vector was asked for");
-	if (fn->power_state != 0)
+	if (fn->power_state != 0 && fn->policy.behaviour >= 2)	/* version 1: in any state */
 		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "the device is not in D0");
 	if (!irq_can_deliver(fn, q->index))
 		return irq_refuse(fn, EOPNOTSUPP, VFIO_E_UNDELIVERABLE, q,
