@@ -157,11 +157,12 @@ ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t offset
 			  size_t len, uint32_t *where);
 
 /*
- * The side channel: what PCI has no way to say. A record for each write that lost bits, each
- * reset, power change or access that failed, each restored BAR. *cursor is 0 at first; each call
- * that returns 1 stores the next record and moves it on; 0 when there is no further one. The
- * device keeps the last 64; older ones are passed over. Reading takes nothing away. -ENOTSUP as
- * above.
+ * The side channel: what PCI has no way to say. A record for each write that lost bits (the same
+ * write again and again is one record, and counted), each reset, power change or access that
+ * failed, each restored BAR. *cursor is 0 at first; each call that returns 1 stores the next record
+ * and moves it on; 0 when there is no further one. The device keeps the last 64; older ones are
+ * passed over. Over a socket a client is told of its own only. Reading takes nothing away.
+ * -ENOTSUP as above.
  */
 int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record);
 

@@ -28,7 +28,7 @@ int function_reset_model(struct vfio_function *fn)
 	vfio_function_intx(fn, false);
 	if (fn->ops->reset)
 		r = fn->ops->reset(fn);
-	fn->resets++;
+	fn->resets += r >= 0;
 	fn->last_reset = r < 0 ? r : 0;
 	if (r < 0)
 		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset",
