@@ -36,8 +36,10 @@ EXPORT int vfio_error_print(FILE *out, const char *prefix, const struct vfio_err
 	const char *start = prefix ? prefix : "";
 	const char *colon = prefix ? ": " : "";
 
-	fprintf(out, "%s%sVFIO-%03d: %s: %s (%s)\n", start, colon, (int)err->code, err->what,
-		strerror(err->err), vfio_refuser_name(err->who));
+	/* A record of something that is no error has no errno. */
+	fprintf(out, "%s%sVFIO-%03d: %s%s%s (%s)\n", start, colon, (int)err->code, err->what,
+		err->err ? ": " : "", err->err ? strerror(err->err) : "",
+		vfio_refuser_name(err->who));
 	if (err->remedy[0])
 		fprintf(out, "%s%s%s\n", start, colon, err->remedy);
 	return 1;

@@ -79,6 +79,12 @@ EXPORT int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error
 
 /* ---- what a bit does ---------------------------------------------------------------------- */
 
+static int no_such_dword(struct vfio_dev *dev, uint32_t offset)
+{
+	return error_set(&dev->error, EFAULT, VFIO_E_RANGE, VFIO_BY_LIBRARY, NULL,
+			 "%#x is no dword of the device's configuration space", offset);
+}
+
 /* A field's bits in the dword that is looked at; 0 when it lies elsewhere. */
 static uint32_t bits_here(const struct vfio_pci_field *f, unsigned int base, unsigned int dword)
 {
@@ -141,9 +147,7 @@ static int predict_dword(struct vfio_dev *dev, struct vfio_config_info *info)
 	if (len < 0)
 		return len;
 	if (!is_inside(info->offset, 4, len) || !is_aligned(info->offset, 4))
-		return error_set(&dev->error, EFAULT, VFIO_E_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "%#x is no dword of %zd bytes of configuration space",
-				 info->offset, len);
+		return no_such_dword(dev, info->offset);
 	if (info->offset < PCI_STD_HEADER_SIZEOF)
 		predict(info, config, 0, 0, PCI_STD_HEADER_SIZEOF);
 	else
@@ -162,10 +166,11 @@ EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_c
 	int r;
 
 	if (offset > UINT16_MAX)
-		return error_set(&dev->error, EFAULT, VFIO_E_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "%#x lies outside of configuration space", offset);
+		return no_such_dword(dev, offset);
 	*info = (struct vfio_config_info){ .offset = offset };
 	r = get(dev, FEATURE_CONFIG_INFO, info, sizeof(*info));
+	if (r == -EFAULT)
+		return no_such_dword(dev, offset);
 	if (!is_unknown(r))
 		return r;
 	*info = (struct vfio_config_info){ .offset = offset };

@@ -14,7 +14,7 @@ static uint8_t config_byte(const struct vfio_function *fn, unsigned int at)
 {
 	uint8_t virt = fn->view.virt[at];
 
-	return (fn->view.shadow[at] & virt) | (registers_read(&fn->registers, at) & ~virt);
+	return (fn->view.shadow[at] & virt) | (fn->registers.value[at] & ~virt);
 }
 
 uint16_t function_command(const struct vfio_function *fn)
@@ -26,12 +26,12 @@ uint16_t function_command(const struct vfio_function *fn)
 bool function_decodes_memory(const struct vfio_function *fn)
 {
 	return fn->power_state < 3 && (fn->description.virtual_function ||
-	       (registers_read(&fn->registers, PCI_COMMAND) & PCI_COMMAND_MEMORY));
+	       (fn->registers.value[PCI_COMMAND] & PCI_COMMAND_MEMORY));
 }
 
 bool function_masters_bus(const struct vfio_function *fn)
 {
-	return (registers_read(&fn->registers, PCI_COMMAND) & PCI_COMMAND_MASTER) &&
+	return (fn->registers.value[PCI_COMMAND] & PCI_COMMAND_MASTER) &&
 	       fn->power_state == 0;
 }
 
@@ -55,40 +55,45 @@ ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *bu
 	return len;
 }
 
-static void write_byte(struct vfio_function *fn, unsigned int at, uint8_t value)
+/*
+ * Store what can be stored of the bits in mask. Bits that ones clear are wanted changed where they
+ * are one, all others where they differ.
+ */
+static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uint32_t mask)
 {
 	const struct registers *own = &fn->registers;
-	struct view *v = &fn->view;
 	struct outcome *o = &fn->side.outcome;
-	unsigned int shift = 8 * (at - o->start);
-	uint8_t now = config_byte(fn, at), virt = v->virt[at], write = v->write[at];
-	uint8_t taken = write | v->clear[at], kept = own->write[at] | own->clear[at];
-	uint8_t clear = taken & ~virt & own->clear[at];
-	uint8_t wanted = ((value ^ now) & ~clear) | (value & now & clear);
+	struct view *v = &fn->view;
+	uint32_t virt = le32_get(v->virt + at), write = le32_get(v->write + at) & mask;
+	uint32_t shadow = le32_get(v->shadow + at), clears = le32_get(own->clear + at);
+	uint32_t now = (shadow & virt) | (le32_get(own->value + at) & ~virt);
+	uint32_t taken = (write | le32_get(v->clear + at)) & mask, raw = taken & ~virt;
+	uint32_t clear = raw & clears, kept = le32_get(own->write + at) | clears;
+	uint32_t wanted = (((value ^ now) & ~clear) | (value & now & clear)) & mask;
 
-	o->device |= (uint32_t)(wanted & taken & ~virt & kept) << shift;
-	o->virtual |= (uint32_t)(wanted & taken & virt) << shift;
-	o->lost |= (uint32_t)(wanted & (~taken | ~(virt | kept))) << shift;
-	o->refused |= (uint32_t)(wanted & v->policy[at]) << shift;
-	v->shadow[at] = (v->shadow[at] & ~(write & virt)) | (value & write & virt);
-	if (taken & ~virt)
-		registers_write(&fn->registers, at, value, taken & ~virt);
+	*o = (struct outcome){
+		.start = at,
+		.device = wanted & raw & kept,
+		.virtual = wanted & taken & virt,
+		.lost = wanted & ~(taken & (virt | kept)),
+		.refused = wanted & le32_get(v->policy + at),
+	};
+	le32_put(v->shadow + at, (shadow & ~(write & virt)) | (value & write & virt));
+	registers_write(&fn->registers, at, value, raw);
 }
 
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
 			unsigned int width)
 {
-	uint8_t trapped = 0;
+	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0;
 
-	fn->side.outcome = (struct outcome){ .start = at };
+	for (unsigned int i = 0; i < width; i++)
+		value |= (uint32_t)in[i] << 8 * i;
 	if (at == PCI_COMMAND)
-		function_before_command(fn, in[0]);
-	for (unsigned int i = 0; i < width; i++) {
-		write_byte(fn, at + i, in[i]);
-		trapped |= fn->view.trapped[at + i];
-	}
+		function_before_command(fn, value);
+	store(fn, at, value, mask);
 	side_stored(fn, width);
-	if (trapped)
+	if (le32_get(fn->view.trapped + at) & mask)
 		function_run_hooks(fn, at, at + width);
 	side_finished(fn);
 }

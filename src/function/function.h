@@ -34,6 +34,7 @@
 
 #define CONFIG_SIZE PCI_CFG_SPACE_SIZE
 #define CONFIG_MAX  PCI_CFG_SPACE_EXP_SIZE
+#define CONFIG_ROOM (CONFIG_MAX + 4)	/* so that four bytes can be looked at, wherever */
 #define NUM_BARS    6
 #define NO_INDEX    UINT32_MAX
 #define MSI_MAX     32
@@ -50,9 +51,9 @@ struct layout {
  * in neither mask are read-only.
  */
 struct registers {
-	uint8_t value[CONFIG_MAX], power_on[CONFIG_MAX];
-	uint8_t write[CONFIG_MAX];	/* a write stores */
-	uint8_t clear[CONFIG_MAX];	/* a one clears */
+	uint8_t value[CONFIG_ROOM], power_on[CONFIG_ROOM];
+	uint8_t write[CONFIG_ROOM];	/* a write stores */
+	uint8_t clear[CONFIG_ROOM];	/* a one clears */
 };
 
 /* What a write to a register sets off, after it was done. */
@@ -66,12 +67,12 @@ struct hook {
 
 /* What the user sees: for each bit, who answers, and what the user's write does. */
 struct view {
-	uint8_t shadow[CONFIG_MAX], power_on[CONFIG_MAX];
-	uint8_t virt[CONFIG_MAX];	/* the shadow answers; the registers do for the rest */
-	uint8_t write[CONFIG_MAX];	/* a write stores, there or there */
-	uint8_t clear[CONFIG_MAX];	/* a one clears, there or there */
-	uint8_t trapped[CONFIG_MAX];	/* a write runs a hook */
-	uint8_t policy[CONFIG_MAX];	/* writable by PCI, refused by policy */
+	uint8_t shadow[CONFIG_ROOM], power_on[CONFIG_ROOM];
+	uint8_t virt[CONFIG_ROOM];	/* the shadow answers; the registers do for the rest */
+	uint8_t write[CONFIG_ROOM];	/* a write stores, there or there */
+	uint8_t clear[CONFIG_ROOM];	/* a one clears, there or there */
+	uint8_t trapped[CONFIG_ROOM];	/* a write runs a hook */
+	uint8_t policy[CONFIG_ROOM];	/* writable by PCI, refused by policy */
 	uint16_t owner[CONFIG_MAX];	/* whose byte: an index into owners, or NO_OWNER */
 	unsigned int nowners;
 	struct vfio_pci_capability owners[2 + VFIO_PCI_MAX_CAPABILITIES + VFIO_PCI_MAX_EXTENDED];
@@ -192,12 +193,8 @@ int function_build(struct vfio_function *fn, struct vfio_error *err);
 
 /* registers.c */
 void registers_behave(struct registers *r, unsigned int size);
-static inline uint8_t registers_read(const struct registers *r, unsigned int at)
-{
-	return r->value[at];
-}
-/* Only the bits in mask are written; of those that ones clear, too. */
-void registers_write(struct registers *r, unsigned int at, uint8_t value, uint8_t mask);
+/* Of the four bytes at an offset only the bits in mask are written; of those that ones clear, too. */
+void registers_write(struct registers *r, unsigned int at, uint32_t value, uint32_t mask);
 
 /* view.c */
 int function_view(struct vfio_function *fn);

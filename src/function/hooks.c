@@ -128,6 +128,10 @@ static void msi_written(struct vfio_function *fn, unsigned int reg)
 	if (multiple > fn->irq.msi_allowed) {
 		*at = (*at & ~PCI_MSI_FLAGS_QSIZE) | fn->irq.msi_allowed << 4;
 		side_undo(fn, reg, PCI_MSI_FLAGS_QSIZE);
+		side_note(fn, EINVAL, VFIO_E_VECTORS, VFIO_BY_FUNCTION,
+			  "ask for more with VFIO_DEVICE_SET_IRQS",
+			  "a write asked for %u MSI vectors, and %u are set up", 1u << multiple,
+			  1u << fn->irq.msi_allowed);
 	}
 	*own = (*own & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)) |
 	       (*at & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
@@ -247,6 +251,8 @@ void function_add_hooks(struct vfio_function *fn)
 static bool is_touched(const struct view *v, const struct hook *h, unsigned int start,
 		       unsigned int end)
 {
+	if (h->reg >= end || start >= h->reg + h->width)
+		return false;
 	for (unsigned int at = h->reg; at < h->reg + h->width; at++)
 		if (at >= start && at < end && v->trapped[at])
 			return true;

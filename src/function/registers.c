@@ -4,6 +4,7 @@
  * the bits behave is the "access" column of the table (pci/table.c). What the table does not know
  * is read-only.
  */
+#include "base/bits.h"
 #include "function/fields.h"
 #include "function/function.h"
 
@@ -39,10 +40,10 @@ void registers_behave(struct registers *r, unsigned int size)
 	r->write[PCI_COMMAND] &= ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY) | r->value[PCI_COMMAND];
 }
 
-void registers_write(struct registers *r, unsigned int at, uint8_t value, uint8_t mask)
+void registers_write(struct registers *r, unsigned int at, uint32_t value, uint32_t mask)
 {
-	uint8_t write = r->write[at] & mask;
+	uint32_t write = le32_get(r->write + at) & mask, clear = le32_get(r->clear + at) & mask;
+	uint32_t now = le32_get(r->value + at);
 
-	r->value[at] = (r->value[at] & ~write) | (value & write);
-	r->value[at] &= ~(value & mask & r->clear[at]);
+	le32_put(r->value + at, ((now & ~write) | (value & write)) & ~(value & clear));
 }

@@ -15,40 +15,59 @@ static void go_to_d0(struct vfio_function *fn)
 	fn->power_state = 0;
 }
 
-/*
- * The model starts anew, in D0, and its interrupts are gone. Configuration space, eventfds and maps are the
- * user's and stay, as the kernel saves and restores them.
- */
-int function_reset_model(struct vfio_function *fn)
+/* Of a reset that failed, nothing has come: what was raised, is raised. */
+static int try_reset(struct vfio_function *fn)
 {
+	struct interrupts *irq = &fn->irq;
+	bool asserted = irq->asserted, any = irq->any_pending;
+	uint64_t pending[MSIX_MAX / 64];
 	int r = -ENOTTY;
 
-	go_to_d0(fn);
+	memcpy(pending, irq->pending, sizeof(pending));
 	vectors_drop_pending(fn);
 	vfio_function_intx(fn, false);
 	if (fn->ops->reset)
 		r = fn->ops->reset(fn);
-	fn->resets += r >= 0;
-	fn->last_reset = r < 0 ? r : 0;
+	if (r >= 0)
+		return 0;
+	memcpy(irq->pending, pending, sizeof(pending));
+	irq->any_pending = any;
+	vectors_deliver(fn);
+	vfio_function_intx(fn, asserted);
+	return r;
+}
+
+/*
+ * The model starts anew, in D0, and its interrupts are gone. Configuration space, eventfds and maps
+ * are the user's and stay, as the kernel saves and restores them.
+ */
+int function_reset_model(struct vfio_function *fn)
+{
+	int r;
+
+	go_to_d0(fn);
+	r = try_reset(fn);
+	fn->resets += r == 0;
+	fn->last_reset = r;
 	if (r < 0)
 		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset",
 			  fn->description.name);
-	return fn->last_reset;
+	return r;
+}
+
+static int told(struct vfio_function *fn, int r)
+{
+	return r == 0 ? 0 : error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
+				      "reset: %s could not be reset", fn->description.name);
 }
 
 /* VFIO_DEVICE_RESET. */
 int function_reset(struct vfio_function *fn)
 {
-	int r;
-
 	if (!fn->ops->reset)
 		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_UNSUPPORTED, VFIO_BY_MODEL, NULL,
 			"reset: the device has no way to be reset by its user"));
-	r = function_reset_model(fn);
-	if (r < 0)
-		error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
-			  "reset: %s could not be reset", fn->description.name);
-	return r;
+	return told(fn, function_reset_model(fn));
 }
 
 /* What the device can do, and what its user can ask for. */
@@ -80,7 +99,8 @@ static void forget_user(struct vfio_function *fn)
 
 /*
  * As nobody has used it yet: no interrupt, no map, configuration space and memory as built. The
- * model is reset last, so that what it does is not undone. It may fail; the record says so.
+ * model is reset last, so that what it does is not undone. If it cannot be, the device is not fit
+ * for another user. One that has no reset keeps what it has, and its level.
  */
 int function_power_on(struct vfio_function *fn)
 {
@@ -97,9 +117,9 @@ int function_power_on(struct vfio_function *fn)
 	r = function_memory_renew(fn, fn->err);
 	if (r < 0)
 		return r;
-	vfio_function_intx(fn, false);
 	if (fn->ops->reset)
-		function_reset_model(fn);
+		return told(fn, function_reset_model(fn));
+	vfio_function_intx(fn, fn->irq.asserted);
 	return 0;
 }
 

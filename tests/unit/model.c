@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void keep(struct model *m, bool write, unsigned int bar, uint64_t offset, unsigned int width,
@@ -115,6 +116,9 @@ static void model_write(struct vfio_function *fn, unsigned int bar, uint64_t off
 static int model_reset(struct vfio_function *fn)
 {
 	struct model *m = vfio_function_state(fn);
+
+	if (m->stuck)
+		return -EIO;
 
 	memset(m->bytes, 0, sizeof(m->bytes));
 	m->iova = m->length = m->result = 0;

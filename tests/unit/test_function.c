@@ -355,6 +355,35 @@ static void dma_needs_power(void **state)
 	assert_int_equal(vfio_function_dma_read(m->fn, IOVA, &byte, 1), 0);
 }
 
+/* Of a reset that fails nothing has come: what was raised waits on. */
+static void a_failed_reset_is_told_and_loses_nothing(void **state)
+{
+	struct model *m = *state;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	const struct irq_request q = {
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 1, .fds = &fd,
+	};
+
+	assert_int_equal(function_set_irqs(m->fn, &q), 0);
+	vfio_function_msi(m->fn, 0);
+	vfio_function_intx(m->fn, true);
+	m->stuck = true;
+	assert_int_equal(function_reset(m->fn), -EIO);
+	assert_int_equal(m->fn->err->code, VFIO_E_RESET);
+	assert_int_equal(m->fn->err->who, VFIO_BY_MODEL);
+	assert_int_equal(m->fn->last_reset, -EIO);
+	assert_true(m->fn->registers.value[PCI_STATUS] & PCI_STATUS_INTERRUPT);
+	assert_int_equal(vectors_pending_word(m->fn, 0), 1);
+	master(m, true);
+	assert_int_equal(fd_take(fd), 1);
+	m->stuck = false;
+	assert_int_equal(function_reset(m->fn), 0);
+	assert_int_equal(m->fn->last_reset, 0);
+	assert_false(m->fn->registers.value[PCI_STATUS] & PCI_STATUS_INTERRUPT);
+	close(fd);
+}
+
 static void the_model_hears_of_an_unmap(void **state)
 {
 	struct model *m = *state;
@@ -383,6 +412,7 @@ int main(void)
 		TEST(row_062_reset_keeps_what_is_the_users),
 		TEST(dma_needs_bus_mastering),
 		TEST(dma_needs_power),
+		TEST(a_failed_reset_is_told_and_loses_nothing),
 		TEST(the_model_hears_of_an_unmap),
 	};
 

@@ -354,6 +354,22 @@ static void a_loop_of_the_callers(void **state)
 	assert_string_equal(vfio_backend_name(vfio_server_device(f->b.server)), "inprocess");
 }
 
+/* What the last client has left in it is nobody else's: no next one is served. */
+static void a_device_that_cannot_be_reset_is_not_given_on(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd p;
+	int r = 0;
+
+	make(f, 0);
+	p = (struct pollfd){ .fd = vfio_server_fd(f->b.server), .events = POLLIN };
+	f->b.model.stuck = true;
+	close(connect_raw(f));
+	while (r == 0 && poll(&p, 1, SOON) == 1)
+		r = vfio_server_dispatch(f->b.server, 0);
+	assert_int_equal(r, -EIO);
+}
+
 static void descriptors_of_the_callers(void **state)
 {
 	struct fixture *f = *state;
@@ -469,6 +485,7 @@ int main(void)
 		TEST(the_client_is_silent),
 		TEST(the_server_stops_while_it_has_a_client),
 		TEST(a_loop_of_the_callers),
+		TEST(a_device_that_cannot_be_reset_is_not_given_on),
 		TEST(descriptors_of_the_callers),
 		TEST(paths),
 		TEST(what_lies_at_the_path),
