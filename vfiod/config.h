@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "admit.h"
+#include "policy.h"
 
 #define CONFIG_MAX_NAME 64
 #define CONFIG_MAX_DEVICES 256
@@ -23,15 +24,19 @@ struct device_config {
 	struct access access;
 	char *owner, *group;	/* of the socket, for people: names where there are names */
 	char *mode;		/* as in the file, or NULL; access.mode is what counts */
+	struct policy policy;	/* the section's, and that for all devices where it has none */
 };
 
 struct config {
 	STAILQ_HEAD(, device_config) devices;
 	unsigned int ndevices;
+	const char *path;	/* of the file; NULL: there is none */
 	char *user;		/* NULL: the default */
 	char *control;		/* NULL: the default */
 	char *timeout;		/* as in the file, or NULL; timeout_ms is what counts */
 	unsigned int timeout_ms;	/* how long a client may owe something; 0: the default */
+	struct policy policy;	/* for all devices */
+	char *control_first;	/* the command line's, which goes before control, or NULL */
 };
 
 void config_init(struct config *config);
@@ -40,8 +45,14 @@ void config_finish(struct config *config);
 /* A deadline for clients, in milliseconds, from 1 to CONFIG_MAX_TIMEOUT_MS. */
 bool config_parse_timeout(const char *text, unsigned int *timeout_ms);
 
-/* Add the file's sections. Logs every error in it, and returns how many there are. */
+/*
+ * Add the file's sections. Logs every error in it, and returns how many there are. path has to
+ * stay.
+ */
 unsigned int config_load(struct config *config, const char *path);
+
+/* A new device of that name, with nothing else. NULL without memory. */
+struct device_config *config_new_device(struct config *config, const char *name);
 
 /*
  * Add one device named after its device string, behind a socket at path, or an inherited one when
@@ -49,5 +60,8 @@ unsigned int config_load(struct config *config, const char *path);
  */
 struct device_config *config_add_device(struct config *config, const char *device,
 					const char *path, int fd);
+
+/* NULL: there is none of that name. */
+struct device_config *config_find_device(const struct config *config, const char *name);
 
 #endif

@@ -13,6 +13,8 @@
 #define MAX_REGIONS 64
 #define MAX_IRQS 32
 #define MAX_CONFIG 4096
+#define MAX_RECORDS 64
+#define MAX_VALUE 1024		/* of a policy */
 
 struct flag {
 	uint32_t bit;
@@ -37,6 +39,14 @@ static const struct flag irq_flags[] = {
 	{ VFIO_IRQ_INFO_MASKABLE, "maskable" },
 	{ VFIO_IRQ_INFO_AUTOMASKED, "automasked" },
 	{ VFIO_IRQ_INFO_NORESIZE, "noresize" },
+	{ 0, NULL },
+};
+
+static const struct flag reset_methods[] = {
+	{ VFIO_RESET_DEVICE, "device" },
+	{ VFIO_RESET_FLR, "flr" },
+	{ VFIO_RESET_AF, "af" },
+	{ VFIO_RESET_PM, "pm" },
 	{ 0, NULL },
 };
 
@@ -98,6 +108,19 @@ static struct json_object *describe_region(struct vfio_dev *dev, uint32_t index)
 	return json;
 }
 
+/* null where the device cannot tell. */
+static struct json_object *describe_vectors(struct vfio_dev *dev, uint32_t index)
+{
+	struct vfio_vectors vectors;
+	struct json_object *json;
+
+	if (vfio_irq_vectors(dev, index, &vectors) < 0)
+		return NULL;
+	json = message_new("advertised", json_object_new_int64(vectors.advertised));
+	json_object_object_add(json, "granted", json_object_new_int64(vectors.granted));
+	return json;
+}
+
 static struct json_object *describe_irq(struct vfio_dev *dev, uint32_t index)
 {
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = index };
@@ -111,6 +134,7 @@ static struct json_object *describe_irq(struct vfio_dev *dev, uint32_t index)
 				       index));
 	json_object_object_add(json, "count", json_object_new_int64(irq.count));
 	json_object_object_add(json, "flags", flag_names(irq_flags, irq.flags));
+	json_object_object_add(json, "vectors", describe_vectors(dev, index));
 	return json;
 }
 
@@ -149,6 +173,58 @@ static struct json_object *describe_fault(struct vfio_dev *dev)
 	return json;
 }
 
+/* Empty where the device has none. */
+static struct json_object *describe_policy(struct vfio_dev *dev)
+{
+	struct json_object *json = json_object_new_object();
+	size_t count;
+	const struct vfio_policy_key *keys = vfio_policy_keys(&count);
+	char value[MAX_VALUE];
+
+	for (size_t i = 0; i < count; i++)
+		if (vfio_policy_get(dev, keys[i].name, value, sizeof(value)) == 0)
+			json_object_object_add(json, keys[i].name, message_text(value));
+	return json;
+}
+
+static struct json_object *describe_reset(struct vfio_dev *dev)
+{
+	struct vfio_reset_info info = { 0 };
+	struct json_object *json;
+
+	if (vfio_reset_probe(dev, &info) < 0)
+		return NULL;
+	json = message_new("methods", flag_names(reset_methods, info.methods));
+	json_object_object_add(json, "others", json_object_new_int64(info.others));
+	json_object_object_add(json, "count", json_object_new_uint64(info.count));
+	json_object_object_add(json, "last", json_object_new_int(-info.last));
+	return json;
+}
+
+static struct json_object *describe_record(const struct vfio_error *record)
+{
+	struct json_object *json = message_new("code", json_object_new_int(record->code));
+
+	json_object_object_add(json, "who",
+			       json_object_new_string(vfio_refuser_name(record->who)));
+	json_object_object_add(json, "errno", json_object_new_int(record->err));
+	json_object_object_add(json, "text", message_text(record->what));
+	json_object_object_add(json, "remedy", message_text(record->remedy));
+	return json;
+}
+
+/* The side channel, oldest first; reading takes nothing away. */
+static struct json_object *describe_records(struct vfio_dev *dev)
+{
+	struct json_object *records = json_object_new_array();
+	struct vfio_error record;
+	uint64_t cursor = 0;
+
+	for (int i = 0; i < MAX_RECORDS && vfio_record(dev, &cursor, &record) == 1; i++)
+		json_object_array_add(records, describe_record(&record));
+	return records;
+}
+
 struct json_object *describe(struct vfio_dev *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -168,93 +244,8 @@ struct json_object *describe(struct vfio_dev *dev)
 	json_object_object_add(json, "irqs", irqs);
 	json_object_object_add(json, "config", describe_config(dev));
 	json_object_object_add(json, "fault", describe_fault(dev));
+	json_object_object_add(json, "policy", describe_policy(dev));
+	json_object_object_add(json, "reset", describe_reset(dev));
+	json_object_object_add(json, "records", describe_records(dev));
 	return json;
-}
-
-/* ---- checking ----------------------------------------------------------------------------- */
-
-struct shape {
-	const char *key;
-	enum json_type type;
-	const struct shape *members;	/* of each object in a list */
-};
-
-static const struct shape area_shape[] = {
-	{ "offset", json_type_int, NULL },
-	{ "size", json_type_int, NULL },
-	{ NULL, json_type_null, NULL },
-};
-
-static const struct shape region_shape[] = {
-	{ "index", json_type_int, NULL },
-	{ "name", json_type_string, NULL },
-	{ "size", json_type_int, NULL },
-	{ "flags", json_type_array, NULL },
-	{ "areas", json_type_array, area_shape },
-	{ NULL, json_type_null, NULL },
-};
-
-static const struct shape irq_shape[] = {
-	{ "index", json_type_int, NULL },
-	{ "name", json_type_string, NULL },
-	{ "count", json_type_int, NULL },
-	{ "flags", json_type_array, NULL },
-	{ NULL, json_type_null, NULL },
-};
-
-static const struct shape fault_shape[] = {
-	{ "iova", json_type_string, NULL },
-	{ "size", json_type_int, NULL },
-	{ "direction", json_type_string, NULL },
-	{ "errno", json_type_int, NULL },
-	{ "count", json_type_int, NULL },
-	{ NULL, json_type_null, NULL },
-};
-
-static const struct shape description_shape[] = {
-	{ "backend", json_type_string, NULL },
-	{ "flags", json_type_array, NULL },
-	{ "regions", json_type_array, region_shape },
-	{ "irqs", json_type_array, irq_shape },
-	{ "config", json_type_string, NULL },
-	{ NULL, json_type_null, NULL },
-};
-
-static bool fits(struct json_object *json, const struct shape *shape);
-
-static bool list_fits(struct json_object *list, const struct shape *members)
-{
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *item = json_object_array_get_idx(list, i);
-
-		if (members ? !fits(item, members) : !json_object_is_type(item, json_type_string))
-			return false;
-	}
-	return true;
-}
-
-/* An object with these members, each of its type. A list without members is one of strings. */
-static bool fits(struct json_object *json, const struct shape *shape)
-{
-	struct json_object *value;
-
-	if (!json_object_is_type(json, json_type_object))
-		return false;
-	for (; shape->key; shape++) {
-		if (!json_object_object_get_ex(json, shape->key, &value) ||
-		    !json_object_is_type(value, shape->type))
-			return false;
-		if (shape->type == json_type_array && !list_fits(value, shape->members))
-			return false;
-	}
-	return true;
-}
-
-bool description_is_valid(struct json_object *description)
-{
-	struct json_object *fault;
-
-	return fits(description, description_shape) &&
-	       json_object_object_get_ex(description, "fault", &fault) &&
-	       (!fault || fits(fault, fault_shape));
 }

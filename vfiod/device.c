@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "device.h"
+#include "device_private.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,25 +10,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "describe.h"
 #include "device_process.h"
 #include "log.h"
 #include "message.h"
 
 #define START_TIMEOUT_MS 10000
-#define ANSWER_TIMEOUT_MS 2000
 #define FIRST_RESTART_MS 100
 #define LAST_RESTART_MS 5000
-#define PULSE_MS 5000		/* a process that misses two of these is stuck */
 #define ABANDON_MS 3000		/* from SIGKILL to the end, at most */
 #define MAX_ABANDONED 4
 #define LONG_LIFE_MS 10000	/* after this, a death is no sign of trouble at start */
-#define MAX_UNREADY 5
 
 /* The longest line that a device process may say: a description with many regions. */
 #define MAX_LINE (256 << 10)
 
-static void set_state(struct device *device, enum device_state state)
+void device_set_state(struct device *device, enum device_state state)
 {
 	if (device->state == state)
 		return;
@@ -37,7 +32,7 @@ static void set_state(struct device *device, enum device_state state)
 	device->changed(device, device->arg);
 }
 
-static void close_channel(struct device *device)
+void device_close_channel(struct device *device)
 {
 	int fd = device->channel.fd;
 
@@ -47,191 +42,13 @@ static void close_channel(struct device *device)
 	lines_finish(&device->lines);
 }
 
-/* ---- questions ---------------------------------------------------------------------------- */
-
-static void answer_all(struct device *device, struct json_object *description)
-{
-	struct question *question;
-
-	loop_clear_timer(device->loop, &device->answer_deadline);
-	while ((question = TAILQ_FIRST(&device->questions))) {
-		device_forget(device, question);
-		question->answered(question, description);
-	}
-}
-
-static void on_answer_deadline(struct timer *timer)
-{
-	struct device *device = container_of(timer, struct device, answer_deadline);
-
-	log_warning(device->config->name, "device process %d did not describe the device in time",
-		    device->pid);
-	answer_all(device, NULL);
-}
-
-bool device_ask(struct device *device, struct question *question)
-{
-	struct json_object *request;
-
-	if (device->state != DEVICE_READY || device->channel.fd < 0)
-		return false;
-	/* One request is enough for all who wait. */
-	if (TAILQ_EMPTY(&device->questions)) {
-		request = message_new("method", json_object_new_string("describe"));
-		json_object_object_add(request, "id", json_object_new_int64(++device->question_id));
-		if (message_send(device->channel.fd, request, 0) < 0)
-			return false;
-		loop_set_timer(device->loop, &device->answer_deadline, ANSWER_TIMEOUT_MS);
-	}
-	TAILQ_INSERT_TAIL(&device->questions, question, entry);
-	question->pending = true;
-	return true;
-}
-
-void device_forget(struct device *device, struct question *question)
-{
-	if (question->pending)
-		TAILQ_REMOVE(&device->questions, question, entry);
-	question->pending = false;
-}
-
-/* ---- its violent end ----------------------------------------------------------------------- */
-
 /*
  * It may be stuck in the kernel, where not even this signal reaches it: then it is left to itself.
  */
-static void kill_process(struct device *device)
+void device_kill(struct device *device)
 {
 	kill(device->pid, SIGKILL);
 	loop_set_timer(device->loop, &device->abandon, ABANDON_MS);
-}
-
-/* ---- what the process says ---------------------------------------------------------------- */
-
-static bool on_ready(struct device *device)
-{
-	loop_clear_timer(device->loop, &device->start_deadline);
-	device->asked_alive = false;
-	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
-	device->unready = 0;
-	set_state(device, DEVICE_READY);
-	return true;
-}
-
-static bool on_failed(struct device *device, struct json_object *event)
-{
-	const char *message = message_string(event, "message");
-	struct json_object *permanent;
-
-	if (!message)
-		return false;
-	if (json_object_object_get_ex(event, "permanent", &permanent) &&
-	    json_object_get_boolean(permanent))
-		device->unready = MAX_UNREADY;
-	device->explained = true;
-	/* The same reason once more is no news. */
-	if (!device->failure || strcmp(device->failure, message) != 0)
-		log_error(device->config->name, "%s", message);
-	free(device->failure);
-	device->failure = strdup(message);
-	return true;
-}
-
-static bool on_client(struct device *device, struct json_object *event)
-{
-	int64_t pid, uid, gid;
-
-	/* A peer in a process namespace of its own has no number here: 0. */
-	if (!message_integer(event, "pid", 0, INT_MAX, &pid) ||
-	    !message_integer(event, "uid", 0, UINT_MAX, &uid) ||
-	    !message_integer(event, "gid", 0, UINT_MAX, &gid))
-		return false;
-	device->has_client = true;
-	device->client = (pid_t)pid;
-	device->client_uid = (uid_t)uid;
-	device->client_gid = (gid_t)gid;
-	return true;
-}
-
-static bool on_client_gone(struct device *device)
-{
-	device->has_client = false;
-	return true;
-}
-
-static bool on_event(struct device *device, const char *name, struct json_object *event)
-{
-	if (strcmp(name, "ready") == 0)
-		return on_ready(device);
-	if (strcmp(name, "failed") == 0)
-		return on_failed(device, event);
-	if (strcmp(name, "client") == 0)
-		return on_client(device, event);
-	if (strcmp(name, "client-gone") == 0)
-		return on_client_gone(device);
-	if (strcmp(name, "alive") == 0) {
-		device->asked_alive = false;
-		return true;
-	}
-	return false;
-}
-
-static bool on_answer(struct device *device, struct json_object *answer)
-{
-	struct json_object *description;
-	int64_t id;
-
-	if (!message_integer(answer, "id", 1, device->question_id, &id) ||
-	    !json_object_object_get_ex(answer, "description", &description) ||
-	    (description && !description_is_valid(description)))
-		return false;
-	/* An older question's answer came too late. */
-	if (id == device->question_id)
-		answer_all(device, description);
-	return true;
-}
-
-/* Nothing that a device process says is trusted: it serves strangers. */
-static bool on_line(struct device *device, const char *line, size_t len)
-{
-	struct json_object *message = message_parse(line, len);
-	const char *event = message_string(message, "event");
-	bool good = event ? on_event(device, event, message) : on_answer(device, message);
-
-	json_object_put(message);
-	return good;
-}
-
-/* Receive once: -EAGAIN when there is nothing, 0 at the end of the channel or after nonsense. */
-static int listen_once(struct device *device)
-{
-	int n = lines_receive(&device->lines, device->channel.fd);
-	bool good = n != -EMSGSIZE;
-	const char *line;
-	size_t len;
-
-	while (n > 0 && good && (line = lines_next(&device->lines, &len)))
-		good = on_line(device, line, len);
-	if (good)
-		return n;
-	log_error(device->config->name, "device process %d sent nonsense: ended", device->pid);
-	return 0;
-}
-
-static void on_channel(struct watch *watch, uint32_t events)
-{
-	struct device *device = container_of(watch, struct device, channel);
-
-	int n = listen_once(device);
-
-	if (n > 0 || n == -EAGAIN)
-		return;
-	close_channel(device);
-	/*
-	 * As a rule it has ended, and this changes nothing. One that only closed its channel must
-	 * go.
-	 */
-	kill_process(device);
 }
 
 /* ---- the pulse ---------------------------------------------------------------------------- */
@@ -274,14 +91,14 @@ static void on_pulse(struct timer *timer)
 
 	/* The answer may be there already, and it was this process that had no time. */
 	if (device->asked_alive && device->channel.fd >= 0)
-		on_channel(&device->channel, EPOLLIN);
+		device_on_channel(&device->channel, EPOLLIN);
 	if (device->channel.fd < 0)
 		return;
 	if (device->asked_alive && !is_stopped(device->pid)) {
 		log_error(device->config->name, "device process %d has not answered for %d s, and may "
 			  "be stuck in something of its client's: ended", device->pid,
 			  PULSE_MS / 1000);
-		kill_process(device);
+		device_kill(device);
 		return;
 	}
 	if (!device->asked_alive)
@@ -298,7 +115,7 @@ static void give_up(struct device *device)
 	log_error(device->config->name, "did not get ready: given up");
 	/* Whoever would wait for a connection is refused from now on. */
 	listener_close(&device->listener);
-	set_state(device, DEVICE_FAILED);
+	device_set_state(device, DEVICE_FAILED);
 }
 
 static void schedule_restart(struct device *device)
@@ -316,7 +133,7 @@ static void schedule_restart(struct device *device)
 	log_notice(device->config->name, "starting it again in %u.%u s", delay / 1000,
 		   delay % 1000 / 100);
 	loop_set_timer(device->loop, &device->restart, delay);
-	set_state(device, DEVICE_STARTING);
+	device_set_state(device, DEVICE_STARTING);
 }
 
 static void on_restart(struct timer *timer)
@@ -333,7 +150,7 @@ static void on_start_deadline(struct timer *timer)
 
 	log_error(device->config->name, "device process %d was not ready within %d s, ending it",
 		  device->pid, START_TIMEOUT_MS / 1000);
-	kill_process(device);
+	device_kill(device);
 }
 
 static void log_death(struct device *device, int status)
@@ -357,16 +174,17 @@ static void finish_connected(struct device *device, int status)
 {
 	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	set_state(device, good && device->state == DEVICE_READY ? DEVICE_DONE : DEVICE_FAILED);
+	good = good && device->state == DEVICE_READY;
+	device_set_state(device, good ? DEVICE_DONE : DEVICE_FAILED);
 }
 
 static void drain_channel(struct device *device)
 {
 	if (device->channel.fd < 0)
 		return;
-	while (listen_once(device) > 0)
+	while (device_listen(device) > 0)
 		;
-	close_channel(device);
+	device_close_channel(device);
 }
 
 void device_reap(struct device *device, int status)
@@ -377,7 +195,7 @@ void device_reap(struct device *device, int status)
 	loop_clear_timer(device->loop, &device->pulse);
 	loop_clear_timer(device->loop, &device->abandon);
 	loop_clear_timer(device->loop, &device->start_deadline);
-	answer_all(device, NULL);
+	device_answer_all(device, NULL);
 	/* An orderly end is news only where nobody asked for it. */
 	if (!device->explained && (status != 0 || !(device->stopping || device->connected)))
 		log_death(device, status);
@@ -402,6 +220,7 @@ static void run_child(const struct device *device, int channel, pid_t supervisor
 		.access = device->config->access,
 		.user = *device->user,
 		.client_timeout_ms = device->client_timeout_ms,
+		.policy = &device->config->policy,
 	};
 
 	device_process_run(&process);
@@ -460,10 +279,10 @@ void device_init(struct device *device, const struct device_config *config)
 	*device = (struct device){
 		.config = config,
 		.listener = LISTENER_NONE,
-		.channel = { .fd = -1, .ready = on_channel },
+		.channel = { .fd = -1, .ready = device_on_channel },
 		.start_deadline = { .fire = on_start_deadline },
 		.restart = { .fire = on_restart },
-		.answer_deadline = { .fire = on_answer_deadline },
+		.answer_deadline = { .fire = device_on_answer_deadline },
 		.pulse = { .fire = on_pulse },
 		.abandon = { .fire = on_abandon },
 		.restart_delay = FIRST_RESTART_MS,
@@ -491,7 +310,7 @@ void device_stop(struct device *device, int signal)
 	if (!device->pid)
 		return;
 	if (signal == SIGKILL)
-		kill_process(device);
+		device_kill(device);
 	else
 		kill(device->pid, signal);
 }
@@ -502,7 +321,7 @@ void device_finish(struct device *device)
 	loop_clear_timer(device->loop, &device->start_deadline);
 	loop_clear_timer(device->loop, &device->pulse);
 	loop_clear_timer(device->loop, &device->abandon);
-	close_channel(device);
+	device_close_channel(device);
 	listener_close(&device->listener);
 	free(device->failure);
 	device->failure = NULL;

@@ -86,6 +86,12 @@ void device_start(struct device *device);
 /* Its process has ended: waitpid()'s status. */
 void device_reap(struct device *device, int status);
 
+/*
+ * A policy has changed, in the device's configuration, too: a process that runs is told. What it
+ * makes of that is in the log.
+ */
+void device_change_policy(struct device *device, const char *key, const char *value);
+
 /* Send its process a signal and do not start another. */
 void device_stop(struct device *device, int signal);
 

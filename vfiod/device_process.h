@@ -9,9 +9,14 @@
  *   {"event": "client", "pid": N, "uid": N, "gid": N}
  *   {"event": "client-gone"}
  *
- * and is asked {"method": "describe", "id": N}, which it answers with {"id": N, "description":
- * {…}}, null when the device itself does not answer. The end of the channel is the end of the
- * process.
+ * and is asked
+ *
+ *   {"method": "describe", "id": N}               which it answers with {"id": N, "description":
+ *                                                 {…}}, null when the device does not answer
+ *   {"method": "policy", "key": TEXT, "value": TEXT}   which has changed
+ *   {"method": "ping"}                            which it answers with {"event": "alive"}
+ *
+ * The end of the channel is the end of the process.
  */
 #ifndef VFIOD_DEVICE_PROCESS_H
 #define VFIOD_DEVICE_PROCESS_H
@@ -20,6 +25,7 @@
 #include <sys/types.h>
 
 #include "admit.h"
+#include "policy.h"
 #include "privileges.h"
 
 struct device_process {
@@ -32,6 +38,7 @@ struct device_process {
 	struct access access;
 	struct user user;
 	unsigned int client_timeout_ms;	/* 0: the default */
+	const struct policy *policy;
 	bool hopeless;			/* what fails now fails again */
 };
 

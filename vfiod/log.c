@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "message.h"
+
 static int log_level = LOG_INFO;
 static bool log_for_journal;
 
@@ -16,13 +18,6 @@ void log_open(int level)
 	log_level = level;
 	/* A terminal that was started by a service inherits the variable, but is no journal. */
 	log_for_journal = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
-}
-
-static void replace_controls(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
 }
 
 /* Like snprintf() at *used, but *used stays inside the buffer when the text does not. */
@@ -61,9 +56,16 @@ void log_line(int level, const char *device, const char *format, ...)
 	va_start(args, format);
 	append(line, sizeof(line) - 1, &used, format, args);
 	va_end(args);
-	replace_controls(line);
+	make_printable(line);
 	line[used++] = '\n';
 	/* One write for a line: the lines of several processes do not mix. */
 	if (write(STDERR_FILENO, line, used) < 0)
 		return;		/* nobody to tell */
+}
+
+void log_record_text(char *text, size_t size, const struct vfio_error *err)
+{
+	snprintf(text, size, "VFIO-%03d: %s%s%s (%s)%s%s", (int)err->code, err->what,
+		 err->err ? ": " : "", err->err ? strerror(err->err) : "",
+		 vfio_refuser_name(err->who), err->remedy[0] ? ": " : "", err->remedy);
 }

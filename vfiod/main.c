@@ -14,6 +14,8 @@
 #include "config.h"
 #include "log.h"
 #include "message.h"
+#include "policy.h"
+#include "print_policy.h"
 #include "privileges.h"
 #include "supervisor.h"
 #include "title.h"
@@ -27,10 +29,11 @@ struct arguments {
 	int fd;
 	unsigned int timeout_ms;	/* 0: not given */
 	int level;
-	bool check_config;
+	bool check_config, print_policy;
+	struct policy policy;
 };
 
-enum { CHECK_CONFIG = 256, PRINT_CAPABILITIES, CONTROL };
+enum { CHECK_CONFIG = 256, PRINT_CAPABILITIES, PRINT_POLICY, CONTROL };
 
 static const struct row {
 	int key;			/* below 256: the short option, too */
@@ -45,6 +48,8 @@ static const struct row {
 	{ 'u', "user", "NAME", "root's device processes run as NAME ("
 	  PRIVILEGES_DEFAULT_USER ")" },
 	{ 't', "timeout", "MS", "drop a client that owes something so long (5000)" },
+	{ 'p', "policy", "KEY=VALUE", "decide this about the device; repeatable" },
+	{ PRINT_POLICY, "print-policy", NULL, "list the policies, and what holds for each device" },
 	{ PRINT_CAPABILITIES, "print-capabilities", NULL, "say in JSON what vfiod can do" },
 	{ 'q', "quiet", NULL, "log only warnings and errors" },
 	{ 'v', "verbose", NULL, "log everything" },
@@ -76,7 +81,7 @@ static void print_help(void)
 
 static void print_capabilities(void)
 {
-	static const char *const features[] = { "device", "config", "control" };
+	static const char *const features[] = { "device", "config", "control", "policy" };
 	struct json_object *list = json_object_new_array();
 	struct json_object *json = message_new("type", json_object_new_string("vfio-user"));
 
@@ -111,6 +116,26 @@ static int parse_fd(const char *text)
 	return (int)fd;
 }
 
+static void take_policy(struct arguments *arguments, const char *text)
+{
+	size_t len = strcspn(text, "="), key = policy_find(text, len);
+	char problem[512] = "";
+
+	if (!text[len])
+		usage("--policy wants KEY=VALUE, not", text);
+	if (key == policy_count()) {
+		policy_list_names(problem, sizeof(problem));
+		usage("--policy has no such key, but these", problem);
+	}
+	if (!policy_is_possible(key, text + len + 1)) {
+		snprintf(problem, sizeof(problem), "%s; what is allowed is %s", text,
+			 policy_values(key));
+		usage("--policy cannot be that", problem);
+	}
+	if (policy_set(&arguments->policy, key, text + len + 1) < 0)
+		usage("--policy", strerror(ENOMEM));
+}
+
 static void take_option(struct arguments *arguments, int key)
 {
 	switch (key) {
@@ -127,6 +152,8 @@ static void take_option(struct arguments *arguments, int key)
 	case 'v': arguments->level = LOG_DEBUG; break;
 	case CHECK_CONFIG: arguments->check_config = true; break;
 	case CONTROL: arguments->control = optarg; break;
+	case 'p': take_policy(arguments, optarg); break;
+	case PRINT_POLICY: arguments->print_policy = true; break;
 	case PRINT_CAPABILITIES: print_capabilities(); exit(EXIT_SUCCESS);
 	case 'h': print_help(); exit(EXIT_SUCCESS);
 	case 'V': printf("vfiod %s\n", LIBVFIO_VERSION); exit(EXIT_SUCCESS);
@@ -166,6 +193,10 @@ static void check_arguments(struct arguments *arguments)
 		usage("--device and --config exclude each other", NULL);
 	if (arguments->device && arguments->check_config)
 		usage("--device and --check-config exclude each other", NULL);
+	if (arguments->device && arguments->print_policy)
+		usage("--device and --print-policy exclude each other", NULL);
+	if (arguments->policy.values && !arguments->device)
+		usage("--policy wants --device STRING with it; FILE has it as keys", NULL);
 	if (arguments->device && !socket)
 		usage("--device wants --socket-path PATH or --fd N with it", NULL);
 	if (!arguments->device && socket)
@@ -202,7 +233,7 @@ static int out_of_memory(void)
 	return -ENOMEM;
 }
 
-static int configure_device(struct config *config, const struct arguments *arguments)
+static int configure_device(struct config *config, struct arguments *arguments)
 {
 	char *path = NULL;
 	struct device_config *device;
@@ -214,7 +245,11 @@ static int configure_device(struct config *config, const struct arguments *argum
 	}
 	device = config_add_device(config, arguments->device, path, arguments->fd);
 	free(path);
-	return device ? 0 : out_of_memory();
+	if (!device)
+		return out_of_memory();
+	device->policy = arguments->policy;
+	arguments->policy = (struct policy){ 0 };
+	return 0;
 }
 
 static int configure_file(struct config *config, const char *path)
@@ -234,17 +269,33 @@ static int override_control(struct config *config, const char *path)
 
 	if (!whole)
 		return out_of_memory();
-	free(config->control);
-	config->control = whole;
+	config->control_first = whole;
 	return 0;
 }
 
-static int run(struct config *config, const struct arguments *arguments)
+/* Without --config only what there is. */
+static int print_policy(struct config *config, const char *path)
+{
+	int ret = path ? configure_file(config, path) : 0;
+
+	if (ret < 0)
+		return EXIT_FAILURE;
+	print_policy_keys();
+	if (path) {
+		putchar('\n');
+		print_policy_of(config);
+	}
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run(struct config *config, struct arguments *arguments)
 {
 	const char *path = arguments->config ? arguments->config : DEFAULT_CONFIG;
 	struct user user;
 	int ret;
 
+	if (arguments->print_policy)
+		return print_policy(config, arguments->config);
 	if (arguments->device)
 		ret = configure_device(config, arguments);
 	else
@@ -290,5 +341,6 @@ int main(int argc, char *argv[])
 	config_init(&config);
 	status = run(&config, &arguments);
 	config_finish(&config);
+	policy_finish(&arguments.policy);
 	return status;
 }

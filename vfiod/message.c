@@ -66,6 +66,31 @@ bool is_utf8(const char *text)
 	return true;
 }
 
+void make_printable(char *text)
+{
+	size_t len;
+
+	for (; *text; text += len) {
+		len = character((const unsigned char *)text);
+		if (len && (unsigned char)*text >= ' ' && *text != 0x7f)
+			continue;
+		*text = '?';
+		len = 1;
+	}
+}
+
+struct json_object *message_text(const char *text)
+{
+	char *copy = strdup(text);
+	struct json_object *json;
+
+	if (copy)
+		make_printable(copy);
+	json = json_object_new_string(copy ? copy : "");
+	free(copy);
+	return json;
+}
+
 const char *message_string(struct json_object *message, const char *key)
 {
 	struct json_object *value;

@@ -19,6 +19,12 @@ struct json_object *message_parse(const char *line, size_t len);
 /* JSON text is UTF-8: is this? */
 bool is_utf8(const char *text);
 
+/* What is a control character or not UTF-8 becomes '?'. */
+void make_printable(char *text);
+
+/* Text of which nothing is known, made printable, as a JSON string. */
+struct json_object *message_text(const char *text);
+
 /* A member that is a string, or NULL. */
 const char *message_string(struct json_object *message, const char *key);
 

@@ -16,12 +16,14 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "reload.h"
 #include "tick.h"
 
 #define STOP_TIMEOUT_MS 3000
 
 struct supervisor {
 	struct loop loop;
+	struct config *config;
 	struct control control;
 	struct watch signals;
 	struct device *devices;
@@ -128,6 +130,12 @@ static void reap(struct supervisor *supervisor)
 				device_reap(&supervisor->devices[i], status);
 }
 
+/* Without a file it is the terminal that has gone. */
+static bool asks_to_reload(const struct supervisor *supervisor, uint32_t number)
+{
+	return number == SIGHUP && supervisor->config->path;
+}
+
 static void on_signal(struct watch *watch, uint32_t events)
 {
 	struct supervisor *supervisor = container_of(watch, struct supervisor, signals);
@@ -137,6 +145,9 @@ static void on_signal(struct watch *watch, uint32_t events)
 		return;
 	if (info.ssi_signo == SIGCHLD) {
 		reap(supervisor);
+	} else if (asks_to_reload(supervisor, info.ssi_signo)) {
+		if (!supervisor->stopping)
+			reload(supervisor->config, supervisor->devices, supervisor->ndevices);
 	} else if (supervisor->stopping) {
 		log_notice(NULL, "asked again to end: killing the device processes");
 		signal_devices(supervisor, SIGKILL);
@@ -145,6 +156,14 @@ static void on_signal(struct watch *watch, uint32_t events)
 			   strsignal((int)info.ssi_signo));
 		stop(supervisor, EXIT_SUCCESS);
 	}
+}
+
+/* nohup(1) has seen to it that the end of the terminal does not matter. */
+static bool hangup_is_ignored(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 static int take_signals(struct supervisor *supervisor)
@@ -156,6 +175,8 @@ static int take_signals(struct supervisor *supervisor)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGCHLD);
+	if (supervisor->config->path || !hangup_is_ignored())
+		sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
@@ -182,8 +203,9 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int prepare(struct supervisor *supervisor, const struct config *config)
+static int prepare(struct supervisor *supervisor)
 {
+	const struct config *config = supervisor->config;
 	int ret = loop_init(&supervisor->loop);
 
 	raise_descriptor_limit();
@@ -194,14 +216,15 @@ static int prepare(struct supervisor *supervisor, const struct config *config)
 	if (ret < 0)
 		log_error(NULL, "cannot start: %s", strerror(-ret));
 	else
-		ret = control_open(&supervisor->control, config->control);
+		ret = control_open(&supervisor->control, config->control_first ?
+				   config->control_first : config->control);
 	return ret;
 }
 
 /* All sockets are tried, so that all that is wrong is said at once. */
-static int open_devices(struct supervisor *supervisor, const struct config *config,
-			const struct user *user)
+static int open_devices(struct supervisor *supervisor, const struct user *user)
 {
+	const struct config *config = supervisor->config;
 	struct device_config *entry;
 	int ret = 0, failed;
 
@@ -251,9 +274,10 @@ static void finish(struct supervisor *supervisor)
 	free(supervisor->devices);
 }
 
-int supervise(const struct config *config, const struct user *user)
+int supervise(struct config *config, const struct user *user)
 {
 	struct supervisor supervisor = {
+		.config = config,
 		.loop = { .epoll = -1 },
 		.signals = { .fd = -1, .ready = on_signal },
 		.stop_deadline = { .fire = on_stop_deadline },
@@ -261,7 +285,7 @@ int supervise(const struct config *config, const struct user *user)
 	};
 
 	control_init(&supervisor.control, &supervisor.loop);
-	if (prepare(&supervisor, config) == 0 && open_devices(&supervisor, config, user) == 0)
+	if (prepare(&supervisor) == 0 && open_devices(&supervisor, user) == 0)
 		run(&supervisor);
 	finish(&supervisor);
 	return supervisor.status;

@@ -6,7 +6,7 @@
 #include "config.h"
 #include "privileges.h"
 
-/* Returns the program's exit status. */
-int supervise(const struct config *config, const struct user *user);
+/* Returns the program's exit status. Reading the file again changes config. */
+int supervise(struct config *config, const struct user *user);
 
 #endif

@@ -78,7 +78,7 @@ void client_reap(struct client *c)
 		server_remove(s, &s->device);
 	r = s->dev->backend->recycle(s->dev);
 	server_watch_device(s);
-	server_log(s, VFIO_LOG_INFO, "client pid %d uid %u has gone: %s; the device was reset",
+	server_log(s, VFIO_LOG_INFO, "client pid %d uid %u has gone: %s",
 		   (int)c->peer.pid, (unsigned int)c->peer.uid, c->why);
 	if (r < 0) {
 		s->broken = r;

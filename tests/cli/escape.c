@@ -2,8 +2,9 @@
 /*
  * A device that has gone over to the enemy. A write of N to register 0 makes system call number N
  * of a list, which vfiod's sandbox should stop; a write of N to register 8 says line N of another
- * list to vfiod's supervisor; a write to register 16 never ends. A read tells that the process
- * has survived.
+ * list to vfiod's supervisor; a write to register 12 answers the supervisor's first question once
+ * more, as it should be; a write to register 16 never ends. A read tells that the process has
+ * survived.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,14 @@
 
 static const char *const no_arguments[] = { NULL };
 
+/* A description with these as its last members. */
+#define DESCRIPTION(irqs, policy, reset, records) \
+	"{\"id\": 1, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
+	"\"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": " irqs \
+	", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
+
+static const char truth[] = DESCRIPTION("[]", "{\"view\": \"virtual\"}", "null", "[]");
+
 static const char *const lies[] = {
 	"nonsense\n",
 	"\n",
@@ -32,6 +41,13 @@ static const char *const lies[] = {
 	"{\"event\": \"failed\", \"message\": {}}\n",
 	"{\"event\": \"unheard-of\"}\n",
 	"{\"id\": 1, \"description\": {}}\n",
+	DESCRIPTION("[{\"index\": 0, \"name\": \"\", \"count\": 1, \"flags\": [], "
+		    "\"vectors\": 8}]", "{}", "null", "[]"),
+	DESCRIPTION("[]", "{\"view\": 7}", "null", "[]"),
+	DESCRIPTION("[]", "{}", "{\"methods\": [1], \"others\": 0, \"count\": 0, \"last\": 0}",
+		    "[]"),
+	DESCRIPTION("[]", "{}", "null", "null"),
+	DESCRIPTION("[]", "{}", "null", "[{\"code\": 307}]"),
 	"{\"event\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}\n",
 };
 
@@ -51,6 +67,12 @@ static void lie(uint64_t number)
 			n = write(CHANNEL, endless, sizeof(endless));
 	else
 		shutdown(CHANNEL, SHUT_RDWR);
+}
+
+static void repeat(void)
+{
+	if (write(CHANNEL, truth, sizeof(truth) - 1) < 0)
+		abort();
 }
 
 static void escape(uint64_t number)
@@ -94,6 +116,8 @@ static void write_register(struct vfio_function *fn, unsigned int bar, uint64_t 
 {
 	if (offset == 8)
 		lie(value);
+	else if (offset == 12)
+		repeat();
 	else if (offset == 16)
 		for (;;)
 			poll(NULL, 0, -1);

@@ -27,8 +27,17 @@ DESCRIPTION = {
                 {"index": 7, "name": "config", "size": 256, "flags": ["read", "write"],
                  "areas": []}],
     "irqs": [{"index": 0, "name": "INTx", "count": 1,
-              "flags": ["eventfd", "maskable", "automasked"]}],
+              "flags": ["eventfd", "maskable", "automasked"],
+              "vectors": {"advertised": 1, "granted": 1}},
+             {"index": 1, "name": "MSI", "count": 8, "flags": ["eventfd"],
+              "vectors": {"advertised": 8, "granted": 3}}],
     "config": EDU_CONFIG.hex(),
+    "policy": {"view": "virtual", "vectors": "3", "unheard-of": "yes"},
+    "reset": {"methods": ["device", "flr"], "others": 0, "count": 7, "last": 5},
+    "records": [{"code": 307, "who": "virtual function", "errno": 1, "text": "bits were lost",
+                 "remedy": ""},
+                {"code": 312, "who": "device model", "errno": 5, "text": "it is stuck",
+                 "remedy": "hit it"}],
     "fault": {"iova": "0xfffffffffffff000", "size": 4096, "direction": "write", "errno": 14,
               "count": 3}}
 

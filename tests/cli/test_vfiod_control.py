@@ -59,7 +59,8 @@ def test_describe(edu):
         parameters = control.call('describe', device='edu')['parameters']
     assert parameters['device'] == edu.device()
     description = parameters['description']
-    assert list(description) == ['backend', 'flags', 'regions', 'irqs', 'config', 'fault']
+    assert list(description) == ['backend', 'flags', 'regions', 'irqs', 'config', 'fault',
+                                 'policy', 'reset', 'records']
     assert description['backend'] == 'inprocess'
     assert description['flags'] == ['reset', 'pci']
     assert [r['name'] for r in description['regions']] == \
@@ -74,6 +75,11 @@ def test_describe(edu):
     assert bytes.fromhex(description['config'])[:4] == b'\x34\x12\xe8\x11'
     assert len(description['config']) == 2 * description['regions'][7]['size']
     assert description['fault'] is None
+    assert description['irqs'][1]['vectors'] == {'advertised': 1, 'granted': 1}
+    assert description['policy']['view'] == 'virtual'
+    assert description['reset'] == {'methods': ['device'], 'others': 0, 'last': 0,
+                                    'count': description['reset']['count']}
+    assert description['records'] == []
 
 
 def test_describe_changes_nothing(edu, directory):

@@ -15,14 +15,15 @@ from vfiod_client import run
 # ---- options ---------------------------------------------------------------------------------
 
 OPTIONS = ['device', 'socket-path', 'fd', 'config', 'check-config', 'control', 'user', 'timeout',
-           'print-capabilities', 'quiet', 'verbose', 'help', 'version']
+           'policy', 'print-policy', 'print-capabilities', 'quiet', 'verbose', 'help', 'version']
 
 
 @pytest.mark.parametrize('option', ['-h', '--help'])
 def test_help(option):
     done = run(option)
     assert (done.returncode, done.stderr) == (0, '')
-    assert re.findall(r'--([a-z-]+)', done.stdout.split('vfio-user.\n', 1)[1])[:13] == OPTIONS
+    told = re.findall(r'--([a-z-]+)', done.stdout.split('vfio-user.\n', 1)[1])
+    assert told[:len(OPTIONS)] == OPTIONS
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -51,6 +52,7 @@ def test_print_capabilities():
     (['--device', 'edu', '--socket-path', '/tmp/x.sock', '--fd', '0'], 'exclude'),
     (['--device', 'edu', '--socket-path', '/tmp/x.sock', '--config', 'f'], 'exclude'),
     (['--device', 'edu', '--socket-path', '/tmp/x.sock', '--check-config'], 'exclude'),
+    (['--device', 'edu', '--socket-path', '/tmp/x.sock', '--print-policy'], 'exclude'),
     (['--device', 'edu', '--socket-path', ''], 'empty'),
     (['--device', '', '--socket-path', '/tmp/x.sock'], 'device string'),
     (['--device', ',a=b', '--socket-path', '/tmp/x.sock'], 'device string'),

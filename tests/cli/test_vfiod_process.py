@@ -122,7 +122,8 @@ def test_stopped_device_process_is_left_alone(traitor, directory):
 
 ESCAPES = ['open', 'socket', 'fork', 'exec', 'executable memory', 'kill', 'own']
 LIES = ['nonsense', 'empty', 'list', 'nothing', 'pid', 'uid', 'name', 'message', 'event',
-        'description', 'depth', 'endless', 'end']
+        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'depth', 'endless',
+        'end']
 
 
 @pytest.fixture
@@ -161,8 +162,26 @@ def test_crash_is_no_sandbox_violation(traitor, directory, sanitizers):
     assert 'was killed by signal 6' in log and 'sandbox' not in log
 
 
+def ask(vfiod):
+    """Question number 1."""
+    with vfiod.control() as control:
+        assert 'error' not in control.call('describe', device=only(vfiod)['name'])
+
+
+def test_device_process_that_repeats_itself(traitor, directory):
+    pid = only(traitor)['pid']
+    ask(traitor)
+    with connect(directory / 's') as client:
+        client.enable_memory()
+        client.write(BAR0, 12, 4, 0)
+        assert client.read(BAR0, 0, 4) == 0x1234
+    ask(traitor)
+    assert only(traitor)['pid'] == pid
+
+
 @pytest.mark.parametrize('number', range(len(LIES)), ids=LIES)
 def test_device_process_that_lies(traitor, directory, number):
+    ask(traitor)
     log = betray(traitor, directory / 's', 8, number)
     assert 'killed by signal 9' in log or 'exit status 0' in log
     assert ('sent nonsense' in log) == (LIES[number] != 'end')

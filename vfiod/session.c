@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "log.h"
+#include "loop.h"
+#include "message.h"
+
+/* A request is some forty bytes, or a policy's key and value. */
+#define MAX_REQUEST 1024
+#define SEND_TIMEOUT_MS 1000
+
+/* The library's log lines are caused by clients: this many at once, and one more each so often. */
+#define LOG_BURST 1000
+#define LOG_INTERVAL_MS 10
+
+/* The one policy that holds from the client's next request on. */
+#define RUN_TIME_POLICY "vectors"
+
+/* ---- callbacks of the server -------------------------------------------------------------- */
+
+/* May another line be logged now? A token bucket, counted in milliseconds. */
+static bool log_allowed(struct session *session)
+{
+	int64_t now = now_ms();
+
+	session->log_budget += now - session->log_time;
+	session->log_time = now;
+	if (session->log_budget > LOG_BURST * LOG_INTERVAL_MS)
+		session->log_budget = LOG_BURST * LOG_INTERVAL_MS;
+	if (session->log_budget < LOG_INTERVAL_MS) {
+		session->unlogged++;
+		return false;
+	}
+	session->log_budget -= LOG_INTERVAL_MS;
+	return true;
+}
+
+static void on_log(void *arg, enum vfio_log_level level, const char *line)
+{
+	struct session *session = arg;
+
+	if (!log_allowed(session))
+		return;
+	if (session->unlogged)
+		log_warning(session->process->name, "%lu more lines were too many to log",
+			    session->unlogged);
+	session->unlogged = 0;
+	log_line((int)level, session->process->name, "%s", line);
+}
+
+static bool on_admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size)
+{
+	struct session *session = arg;
+
+	return admit(&session->process->access, peer, reason, size);
+}
+
+/* The server may wait for its client, which is about to lose its connection in any case. */
+static void stop(struct session *session)
+{
+	struct vfio_peer peer;
+
+	session->stopping = true;
+	vfio_server_stop(session->server);
+	if (vfio_server_client(session->server, &peer))
+		shutdown(peer.fd, SHUT_RDWR);
+}
+
+/* Without its supervisor a device process has no reason to be. */
+static void tell(struct session *session, struct json_object *message)
+{
+	if (message_send(session->process->channel, message, SEND_TIMEOUT_MS) < 0)
+		stop(session);
+}
+
+/* ---- policies that change ------------------------------------------------------------------ */
+
+static void set_policy(struct session *session, size_t key, const char *value)
+{
+	const char *name = session->process->name, *keyword = policy_name(key);
+	char text[LOG_RECORD_SIZE];
+
+	if (vfio_policy_set(session->dev, keyword, value) == 0) {
+		log_notice(name, "policy %s = %s holds from now on", keyword, value);
+		return;
+	}
+	log_record_text(text, sizeof(text), vfio_last_error(session->dev));
+	log_error(name, "policy %s = %s is refused, and what held before still holds: %s", keyword,
+		  value, text);
+}
+
+static void wait_with_policy(struct session *session, size_t key, const char *value)
+{
+	if (policy_set(&session->waiting, key, value) < 0)
+		log_error(session->process->name, "policy %s = %s: out of memory", policy_name(key),
+			  value);
+	else
+		log_notice(session->process->name, "policy %s = %s will hold when the client has "
+			   "gone", policy_name(key), value);
+}
+
+static void set_waiting_policies(struct session *session)
+{
+	struct policy waiting = session->waiting;
+
+	session->waiting = (struct policy){ 0 };
+	for (size_t key = 0; key < policy_count(); key++)
+		if (policy_said(&waiting, key))
+			set_policy(session, key, policy_said(&waiting, key));
+	policy_finish(&waiting);
+}
+
+/* Under a client the device must not change its shape. */
+static bool change_policy(struct session *session, struct json_object *request)
+{
+	const char *name = message_string(request, "key");
+	const char *value = message_string(request, "value");
+	size_t key = name ? policy_find(name, strlen(name)) : policy_count();
+
+	if (key == policy_count() || !value)
+		return false;
+	if (vfio_server_client(session->server, NULL) && strcmp(name, RUN_TIME_POLICY) != 0)
+		wait_with_policy(session, key, value);
+	else
+		set_policy(session, key, value);
+	return true;
+}
+
+/* ---- the client ---------------------------------------------------------------------------- */
+
+static void on_client(void *arg, const struct vfio_peer *peer)
+{
+	struct session *session = arg;
+	struct json_object *event;
+
+	event = message_new("event", json_object_new_string(peer ? "client" : "client-gone"));
+	if (peer) {
+		json_object_object_add(event, "pid", json_object_new_int64(peer->pid));
+		json_object_object_add(event, "uid", json_object_new_int64(peer->uid));
+		json_object_object_add(event, "gid", json_object_new_int64(peer->gid));
+	}
+	tell(session, event);
+	if (!peer)
+		set_waiting_policies(session);
+	/* Nobody can follow on a socket that does not listen. */
+	if (!peer && session->process->connected)
+		session->stopping = true;
+}
+
+/* ---- requests of the supervisor ----------------------------------------------------------- */
+
+static bool describe_device(struct session *session, struct json_object *request)
+{
+	struct json_object *reply;
+	int64_t id;
+
+	if (!message_integer(request, "id", 0, INT64_MAX, &id))
+		return false;
+	reply = message_new("id", json_object_new_int64(id));
+	json_object_object_add(reply, "description", describe(session->dev));
+	tell(session, reply);
+	return true;
+}
+
+static bool answer(struct session *session, struct json_object *request)
+{
+	const char *method = message_string(request, "method");
+
+	if (!method)
+		return false;
+	if (strcmp(method, "describe") == 0)
+		return describe_device(session, request);
+	if (strcmp(method, "policy") == 0)
+		return change_policy(session, request);
+	if (strcmp(method, "ping") != 0)
+		return false;
+	tell(session, message_new("event", json_object_new_string("alive")));
+	return true;
+}
+
+static bool on_line(struct session *session, const char *line, size_t len)
+{
+	struct json_object *request = message_parse(line, len);
+	bool good = answer(session, request);
+
+	json_object_put(request);
+	return good;
+}
+
+static void on_request(void *arg, int fd)
+{
+	struct session *session = arg;
+	const char *line;
+	size_t len;
+	int n = lines_receive(&session->requests, fd);
+
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0)
+		stop(session);
+	while (n > 0 && (line = lines_next(&session->requests, &len)))
+		if (!on_line(session, line, len))
+			stop(session);
+}
+
+static void on_signal(void *arg, int fd)
+{
+	struct session *session = arg;
+	struct signalfd_siginfo info;
+
+	if (read(fd, &info, sizeof(info)) > 0)
+		stop(session);
+}
+
+/* ---- the side channel ---------------------------------------------------------------------- */
+
+/* What PCI has no way to tell the driver is said here, once. */
+static void log_records(struct session *session)
+{
+	struct vfio_error record;
+	char text[LOG_RECORD_SIZE];
+
+	while (vfio_record(session->dev, &session->cursor, &record) == 1) {
+		log_record_text(text, sizeof(text), &record);
+		on_log(session, VFIO_LOG_INFO, text);
+	}
+}
+
+/* ---- serving ------------------------------------------------------------------------------- */
+
+int session_init(struct session *session, struct device_process *process)
+{
+	*session = (struct session){
+		.process = process,
+		.log_budget = LOG_BURST * LOG_INTERVAL_MS,
+		.log_time = now_ms(),
+	};
+	return lines_init(&session->requests, MAX_REQUEST);
+}
+
+int session_open(struct session *session, struct vfio_error *err)
+{
+	struct device_process *process = session->process;
+	const struct vfio_server_options options = {
+		.size = sizeof(options),
+		.arg = session,
+		.log = on_log,
+		.admit = on_admit,
+		.client = on_client,
+		.timeout_ms = process->client_timeout_ms,
+	};
+	int ret = vfio_server_new(&session->server, session->dev, &options, err);
+
+	if (ret == 0)
+		ret = vfio_server_watch(session->server, process->channel, on_request, session);
+	if (ret == 0)
+		ret = vfio_server_watch(session->server, session->signals, on_signal, session);
+	if (ret == 0 && !process->connected)
+		ret = vfio_server_add_listener(session->server, process->socket);
+	return ret;
+}
+
+int session_run(struct session *session)
+{
+	int ret = 0;
+
+	tell(session, message_new("event", json_object_new_string("ready")));
+	if (session->process->connected)
+		ret = vfio_server_add_client(session->server, session->process->socket);
+	while (ret == 0 && !session->stopping) {
+		ret = vfio_server_dispatch(session->server, -1);
+		log_records(session);
+	}
+	return ret;
+}
+
+void session_finish(struct session *session)
+{
+	vfio_server_free(session->server);
+	lines_finish(&session->requests);
+	policy_finish(&session->waiting);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The serving part of a device process: the server's callbacks, and what the supervisor asks. */
+#ifndef VFIOD_SESSION_H
+#define VFIOD_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vfio/driver.h>
+#include <vfio/server.h>
+
+#include "device_process.h"
+#include "lines.h"
+#include "policy.h"
+
+struct session {
+	struct device_process *process;
+	struct vfio_dev *dev;
+	struct vfio_server *server;
+	int signals;			/* a descriptor that SIGTERM makes readable */
+	struct lines requests;
+	struct policy waiting;		/* changes that wait until the client has gone */
+	uint64_t cursor;		/* of the device's side channel */
+	bool stopping;
+	int64_t log_budget;		/* in milliseconds; a line costs some */
+	int64_t log_time;
+	unsigned long unlogged;
+};
+
+/* 0 or a negative errno. */
+int session_init(struct session *session, struct device_process *process);
+
+/* Make the server for session->dev. 0, or a negative errno; err->code is set where err says why. */
+int session_open(struct session *session, struct vfio_error *err);
+
+/* Serve until it is asked to end. 0 or a negative errno. */
+int session_run(struct session *session);
+
+void session_finish(struct session *session);
+
+#endif
