@@ -77,5 +77,5 @@ def test_doorbell_driver_with_another_device():
 
 @pytest.mark.parametrize('source', sorted(HERE.glob('*.c')), ids=lambda path: path.name)
 def test_is_short_and_named_in_the_readme(source):
-    assert len(source.read_text().splitlines()) <= 62
+    assert len(source.read_text().splitlines()) <= 64
     assert f'`{source.name}`' in (HERE / 'README.md').read_text()

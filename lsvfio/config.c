@@ -133,3 +133,33 @@ void config_explain(struct device *d)
 	else
 		explain_other(d);
 }
+
+/* ---- for lspci ------------------------------------------------------------------------------- */
+
+static void dump_bytes(const struct description *desc)
+{
+	for (size_t i = 0; i < desc->config_len; i++) {
+		if (i % 16 == 0)
+			printf("%s%02zx:", i ? "\n" : "", i);
+		printf(" %02x", desc->config[i]);
+	}
+	puts("\n");
+}
+
+void config_dump(const struct device_list *list)
+{
+	const struct device *d;
+	unsigned int number = 0;
+
+	TAILQ_FOREACH(d, list, entry) {
+		if (!d->description || !d->description->config_len)
+			continue;
+		if (d->kind == KIND_PCI)
+			printf("%s\n", d->name);
+		else
+			printf("%02x:%02x.0 %s\n", number / 32 % 256, number % 32, d->name);
+		if (d->kind != KIND_PCI)
+			number++;
+		dump_bytes(d->description);
+	}
+}

@@ -49,7 +49,17 @@ void description_free(struct description *d)
 		free(d->regions[i].name);
 	for (size_t i = 0; i < d->nirqs; i++)
 		free(d->irqs[i].name);
+	for (size_t i = 0; i < d->nsettings; i++) {
+		free(d->settings[i].key);
+		free(d->settings[i].value);
+	}
+	for (size_t i = 0; i < d->nrecords; i++) {
+		free(d->records[i].who);
+		free(d->records[i].text);
+		free(d->records[i].remedy);
+	}
 	free(d->values);
+	free(d->map);
 	free(d->backend);
 	free(d);
 }

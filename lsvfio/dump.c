@@ -3,10 +3,8 @@
  * Configuration space that somebody wrote into a file: raw bytes, as sysfs has them, or what
  * lspci -x, -xxx and -xxxx print, of one device or several.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,26 +14,18 @@
 /* Several thousand functions as lspci prints them. */
 #define MAX_FILE (64u << 20)
 
-struct dump {
-	struct device_list *list;
-	const char *path;
-	struct device *device;	/* the one whose bytes are being read */
-	size_t line;
-};
-
-static bool complain(const char *path, char *why)
+static bool complain(const char *path, const char *why)
 {
 	char *clean = text_clean(path, strlen(path));
 
 	fprintf(stderr, "lsvfio: configuration space cannot be shown from '%s': %s\n", clean, why);
 	free(clean);
-	free(why);
 	return false;
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */
 
-/* All of it, with a NUL behind; NULL with errno set. */
+/* All of it; NULL with errno set. */
 static char *read_all(int fd, size_t *len)
 {
 	size_t room = 0;
@@ -46,7 +36,7 @@ static char *read_all(int fd, size_t *len)
 	do {
 		if (*len == room) {
 			room = room ? 2 * room : 65536;
-			text = memory_check(realloc(text, room + 1));
+			text = memory_check(realloc(text, room));
 		}
 		n = read(fd, text + *len, room - *len);
 		*len += n > 0 ? (size_t)n : 0;
@@ -57,7 +47,6 @@ static char *read_all(int fd, size_t *len)
 		free(text);
 		return NULL;
 	}
-	text[*len] = '\0';
 	return text;
 }
 
@@ -76,154 +65,50 @@ static char *load(const char *path, size_t *len)
 	return text;
 }
 
-/* Configuration space has bytes that no text has, be it those of the header that are zero. */
-static bool is_text(const char *text, size_t len)
+/* ---- its devices ---------------------------------------------------------------------------- */
+
+static void add_region(struct description *desc, uint32_t index,
+		       const struct vfio_pci_resource *resource)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < ' ' && !isspace((unsigned char)text[i]))
-			return false;
-	return memchr(text, '\xff', len) == NULL;
-}
+	struct region *region;
 
-static struct device *add_device(struct dump *dump, const char *name)
-{
-	struct device *d = device_new(KIND_DUMP, text_clean(name, strlen(name)), NULL);
-
-	device_describe(d);
-	TAILQ_INSERT_TAIL(dump->list, d, entry);
-	return d;
-}
-
-static bool show_raw(struct dump *dump, const char *bytes, size_t len)
-{
-	struct description *desc;
-
-	if (len < PCI_STD_HEADER_SIZEOF || len > CONFIG_MAX)
-		return complain(dump->path, memory_printf("it is not what lspci -x prints, and as "
-							  "raw bytes it has %zu, not 64 to 4096",
-							  len));
-	dump->device = add_device(dump, dump->path);
-	desc = dump->device->description;
-	memcpy(desc->config, bytes, len);
-	desc->config_len = len;
-	config_explain(dump->device);
-	return true;
-}
-
-/* ---- what lspci prints ----------------------------------------------------------------------- */
-
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)c));
-
-	return c && at ? (int)(at - digits) : -1;
-}
-
-/* "1f0: 00 01 02": bytes that follow those before. NULL, or what is wrong with the line. */
-static const char *hex_line(struct description *desc, const char *line)
-{
-	char *at;
-	unsigned long offset = strtoul(line, &at, 16);
-
-	if (offset != desc->config_len)
-		return "its bytes do not follow those before";
-	for (at++; *at == ' '; at += 3) {
-		int high = hex_digit(at[1]), low = high < 0 ? -1 : hex_digit(at[2]);
-
-		if (low < 0)
-			break;
-		if (desc->config_len == CONFIG_MAX)
-			return "configuration space has no more than 4096 bytes";
-		desc->config[desc->config_len++] = (uint8_t)(high << 4 | low);
-	}
-	return at[strspn(at, " \r")] ? "these are not bytes in hexadecimal" : NULL;
-}
-
-static bool is_hex_line(const char *line)
-{
-	size_t digits = strspn(line, "0123456789abcdefABCDEF");
-
-	return digits >= 2 && digits <= 3 && line[digits] == ':' && line[digits + 1] == ' ';
-}
-
-/* "00:1f.2 SATA controller: …": the address of the next device. NULL if the line is none. */
-static char *device_line(const char *line)
-{
-	char *name = memory_check(strndup(line, strcspn(line, " \r")));
-	struct pci_address address;
-
-	if (pci_parse_address(name, &address))
-		return name;
-	free(name);
-	return NULL;
-}
-
-static void end_device(struct dump *dump)
-{
-	if (dump->device)
-		config_explain(dump->device);
-	dump->device = NULL;
-}
-
-/* What of it was read would look like a device that has no more. */
-static void drop_device(struct dump *dump)
-{
-	if (!dump->device)
+	if (!resource->size)
 		return;
-	TAILQ_REMOVE(dump->list, dump->device, entry);
-	device_free(dump->device);
+	region = description_region(desc, index);
+	region->size = resource->size;
+	region->flags = (resource->io ? REGION_IO : REGION_MEMORY) |
+			(resource->mem64 ? REGION_64BIT : 0) |
+			(resource->prefetchable ? REGION_PREFETCH : 0);
 }
 
-/* NULL, or what is wrong with the line. */
-static const char *one_line(struct dump *dump, const char *line)
+static void add_device(struct device_list *list, const struct vfio_pci_dump *dump,
+		       const char *path)
 {
-	char *name;
+	const char *name = dump->name[0] ? dump->name : path;
+	struct device *d = device_new(KIND_DUMP, text_clean(name, strlen(name)), NULL);
+	struct description *desc = device_describe(d);
 
-	if (is_hex_line(line))
-		return dump->device ? hex_line(dump->device->description, line)
-				    : "bytes come before any device";
-	if (!*line || isspace((unsigned char)*line))	/* what lspci -v has to say */
-		return NULL;
-	name = device_line(line);
-	if (!name)
-		return "it is neither the line of a device nor one of bytes";
-	end_device(dump);
-	dump->device = add_device(dump, name);
-	free(name);
-	return NULL;
-}
-
-static bool show_text(struct dump *dump, char *text)
-{
-	struct device *last = TAILQ_LAST(dump->list, device_list);
-	char *line;
-
-	while ((line = strsep(&text, "\n"))) {
-		const char *wrong = one_line(dump, line);
-
-		dump->line++;
-		if (wrong) {
-			drop_device(dump);
-			return complain(dump->path, memory_printf("line %zu: %s", dump->line,
-								  wrong));
-		}
-	}
-	end_device(dump);
-	if (TAILQ_LAST(dump->list, device_list) == last)
-		return complain(dump->path, memory_copy("it names no device"));
-	return true;
+	TAILQ_INSERT_TAIL(list, d, entry);
+	memcpy(desc->config, dump->config, dump->length);
+	desc->config_len = dump->length;
+	for (uint32_t i = 0; i < 6; i++)
+		add_region(desc, VFIO_PCI_BAR0_REGION_INDEX + i, &dump->bars[i]);
+	add_region(desc, VFIO_PCI_ROM_REGION_INDEX, &dump->rom);
+	config_explain(d);
 }
 
 bool dump_show(struct device_list *list, const char *path)
 {
-	struct dump dump = { .list = list, .path = path };
-	size_t len;
+	char problem[VFIO_PCI_PROBLEM_ROOM];
+	struct vfio_pci_dump dump;
+	size_t len, at = 0;
 	char *text = load(path, &len);
-	bool ok;
+	int r;
 
 	if (!text)
-		return complain(path, memory_copy(strerror(errno)));
-	ok = is_text(text, len) ? show_text(&dump, text) : show_raw(&dump, text, len);
+		return complain(path, strerror(errno));
+	while ((r = vfio_pci_dump_next(text, len, &at, &dump, problem)) > 0)
+		add_device(list, &dump, path);
 	free(text);
-	return ok;
+	return r == 0 || complain(path, problem);
 }

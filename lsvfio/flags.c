@@ -30,6 +30,14 @@ const struct flag irq_flags[] = {
 	{ 0, NULL },
 };
 
+const struct flag reset_methods[] = {
+	{ VFIO_RESET_DEVICE, "device" },
+	{ VFIO_RESET_FLR, "flr" },
+	{ VFIO_RESET_AF, "af" },
+	{ VFIO_RESET_PM, "pm" },
+	{ 0, NULL },
+};
+
 uint32_t flag_bit(const struct flag *table, const char *name)
 {
 	for (; table->name; table++)

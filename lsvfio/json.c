@@ -102,6 +102,18 @@ static struct json_object *regions_value(const struct description *desc)
 	return list;
 }
 
+static struct json_object *vectors_value(const struct irq *irq)
+{
+	struct json_object *o;
+
+	if (!irq->limited)
+		return NULL;
+	o = value_object();
+	value_set(o, "advertised", value_number(irq->advertised));
+	value_set(o, "granted", value_number(irq->granted));
+	return o;
+}
+
 static struct json_object *irqs_value(const struct description *desc)
 {
 	struct json_object *list = value_list();
@@ -114,6 +126,7 @@ static struct json_object *irqs_value(const struct description *desc)
 		value_set(o, "name", value_string(irq->name));
 		value_set(o, "count", value_number(irq->count));
 		value_set(o, "flags", value_flags(irq_flags, irq->flags));
+		value_set(o, "vectors", vectors_value(irq));
 		value_add(list, o);
 	}
 	return list;
@@ -141,6 +154,56 @@ static struct json_object *fault_value(const struct fault *f)
 	value_set(o, "errno", value_number((uint64_t)f->err));
 	value_set(o, "count", value_number(f->count));
 	return o;
+}
+
+static struct json_object *policy_value(const struct description *desc)
+{
+	struct json_object *o;
+
+	if (!desc->has_policy)
+		return NULL;
+	o = value_object();
+	for (size_t i = 0; i < desc->nsettings; i++)
+		value_set(o, desc->settings[i].key, value_string(desc->settings[i].value));
+	return o;
+}
+
+static struct json_object *reset_value(const struct reset *reset)
+{
+	struct json_object *o;
+
+	if (!reset->known)
+		return NULL;
+	o = value_object();
+	value_set(o, "methods", value_flags(reset_methods, reset->methods));
+	value_set(o, "others", value_number(reset->others));
+	value_set(o, "count", value_number(reset->count));
+	value_set(o, "last", value_number((uint64_t)reset->last));
+	return o;
+}
+
+static struct json_object *record_value(const struct record *record)
+{
+	struct json_object *o = value_object();
+
+	value_set(o, "code", value_number(record->code));
+	value_set(o, "who", value_string(record->who));
+	value_set(o, "errno", value_number((uint64_t)record->err));
+	value_set(o, "text", value_string(record->text));
+	value_set(o, "remedy", value_string(record->remedy));
+	return o;
+}
+
+static struct json_object *records_value(const struct description *desc)
+{
+	struct json_object *list;
+
+	if (!desc || !desc->has_records)
+		return NULL;
+	list = value_list();
+	for (size_t i = 0; i < desc->nrecords; i++)
+		value_add(list, record_value(&desc->records[i]));
+	return list;
 }
 
 static struct json_object *field_value(const struct vfio_pci_value *v)
@@ -229,6 +292,9 @@ static struct json_object *full_value(const struct device *d, const struct colum
 	value_set(o, "irqs", irqs_value(desc));
 	value_set(o, "config", config_value(desc));
 	value_set(o, "fault", fault_value(&desc->fault));
+	value_set(o, "policy", policy_value(desc));
+	value_set(o, "reset", reset_value(&desc->reset));
+	value_set(o, "records", records_value(desc));
 	value_set(o, "decoded", decoded_value(desc));
 	value_set(o, "problems", problems_value(d));
 	return o;
@@ -243,5 +309,37 @@ void json_print_full(const struct device_list *list)
 	columns_parse(&columns, "DEVICE,KIND,STRING,ID,CLASS,CLASSNAME,NAME,DRIVER,GROUP");
 	TAILQ_FOREACH(d, list, entry)
 		value_add(devices, full_value(d, &columns));
+	print(devices);
+}
+
+void json_print_errors(const struct device_list *list)
+{
+	struct json_object *devices = value_list(), *o;
+	struct columns columns;
+	const struct device *d;
+
+	columns_parse(&columns, "DEVICE,KIND,STRING");
+	TAILQ_FOREACH(d, list, entry) {
+		o = columns_value(d, &columns);
+		value_set(o, "records", records_value(d->description));
+		value_set(o, "problems", problems_value(d));
+		value_add(devices, o);
+	}
+	print(devices);
+}
+
+void json_print_map(const struct device_list *list)
+{
+	struct json_object *devices = value_list(), *o;
+	struct columns columns;
+	const struct device *d;
+
+	columns_parse(&columns, "DEVICE,KIND,STRING");
+	TAILQ_FOREACH(d, list, entry) {
+		o = columns_value(d, &columns);
+		value_set(o, "map", config_map_value(d));
+		value_set(o, "problems", problems_value(d));
+		value_add(devices, o);
+	}
 	print(devices);
 }

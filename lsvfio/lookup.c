@@ -45,11 +45,12 @@ static void clean_in_place(char *text, size_t size)
 }
 
 /* The record quotes what it was given, and a server may have had a word in it too. */
-static bool open_or_complain(struct device_list *list, const char *string)
+static bool open_or_complain(struct device_list *list, const struct sources *sources,
+			     const char *string)
 {
 	struct vfio_error err;
 
-	if (opened_show(list, string, &err) == 0)
+	if (opened_show(list, string, sources->map, &err) == 0)
 		return true;
 	clean_in_place(err.what, sizeof(err.what));
 	clean_in_place(err.remedy, sizeof(err.remedy));
@@ -67,7 +68,7 @@ static bool lookup_name(struct device_list *list, const struct sources *sources,
 
 	if (n)
 		return n > 0;
-	if (open_or_complain(list, name))
+	if (open_or_complain(list, sources, name))
 		return true;
 	return not_found(name, sources->vfiod ?
 			 "no vfiod that answers has a device of this name, and as a device "
@@ -81,6 +82,6 @@ bool lookup_device(struct device_list *list, const struct sources *sources, cons
 	if (pci_parse_address(name, &address))
 		return lookup_pci(list, sources, name, &address);
 	if (starts(name, "unix:") || starts(name, "fd:"))
-		return open_or_complain(list, name);
+		return open_or_complain(list, sources, name);
 	return lookup_name(list, sources, name);
 }

@@ -22,11 +22,16 @@ enum {
 	OPT_NO_PCI,
 	OPT_COLOR,
 	OPT_LIST_COLUMNS,
+	OPT_ERRORS,
+	OPT_CONFIG_MAP,
 };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "list-columns", no_argument, NULL, OPT_LIST_COLUMNS },
+	{ "errors", no_argument, NULL, OPT_ERRORS },
+	{ "hexdump", no_argument, NULL, 'x' },
+	{ "config-map", no_argument, NULL, OPT_CONFIG_MAP },
 	{ "json", no_argument, NULL, 'J' },
 	{ "raw", no_argument, NULL, 'r' },
 	{ "noheadings", no_argument, NULL, 'n' },
@@ -53,6 +58,10 @@ static const char usage_text[] =
 	"Options:\n"
 	"  -o, --output LIST        columns to print, or +LIST to add to the usual ones\n"
 	"      --list-columns       print what columns there are\n"
+	"      --errors             print only what the devices have recorded beside PCI\n"
+	"  -x, --hexdump            print configuration space as lspci -F reads it\n"
+	"      --config-map         print how each bit of configuration space behaves; for\n"
+	"                           debugging, not for programs\n"
 	"  -J, --json               print JSON\n"
 	"  -r, --raw                print columns one blank apart\n"
 	"  -n, --noheadings         print no headings\n"
@@ -76,7 +85,7 @@ struct options {
 	const char *output;
 	const char *list_only;	/* an option that was given and is for the list alone */
 	const char *colour;
-	bool json, list_columns;
+	bool json, list_columns, errors, hexdump, config_map;
 	struct paths dumps;
 	struct columns columns;
 	struct look look;
@@ -142,6 +151,22 @@ static int list_option(struct options *o, int c)
 	}
 }
 
+/* What is printed of each device. */
+static int form_option(struct options *o, int c)
+{
+	switch (c) {
+	case OPT_ERRORS:
+		o->errors = true;
+		return 0;
+	case OPT_CONFIG_MAP:
+		o->config_map = o->sources.map = true;
+		return 0;
+	default:
+		o->hexdump = true;
+		return 0;
+	}
+}
+
 static int source_option(struct sources *sources, int c)
 {
 	switch (c) {
@@ -179,6 +204,10 @@ static int one_option(struct options *o, int c)
 	case OPT_LIST_COLUMNS:
 		o->list_columns = true;
 		return 0;
+	case OPT_ERRORS:
+	case OPT_CONFIG_MAP:
+	case 'x':
+		return form_option(o, c);
 	case OPT_CONFIG:
 		paths_add(&o->dumps, optarg);
 		return 0;
@@ -198,7 +227,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:Jrns:d:hV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:Jrns:d:xhV", long_options, NULL)) != -1) {
 		int r;
 
 		if (c == 'h') {
@@ -228,6 +257,18 @@ static int check_options(struct options *o, bool full)
 	if (full && o->list_only)
 		return wrong_usage("this is for the list, and a DEVICE or a file is named",
 				   o->list_only);
+	if (o->errors && o->list_only)
+		return wrong_usage("this is for the list, and --errors prints none", o->list_only);
+	if (o->errors && o->dumps.n)
+		return wrong_usage("not together with --errors: a file has no records",
+				   "--config");
+	if (o->errors + o->hexdump + o->config_map > 1)
+		return wrong_usage("only one of them", "--errors, --hexdump, --config-map");
+	if ((o->hexdump || o->config_map) && !full)
+		return wrong_usage("this is of a DEVICE or a file, and none is named",
+				   o->hexdump ? "--hexdump" : "--config-map");
+	if (o->json && o->hexdump)
+		return wrong_usage("not together with --json", "--hexdump");
 	if (o->json && o->look.raw)
 		return wrong_usage("not together with --json", "--raw");
 	if (o->sources.vfiods.named && !o->sources.vfiod)
@@ -253,6 +294,25 @@ static bool list_pci(struct device_list *list, const struct options *o)
 	return false;
 }
 
+static void print_errors(const struct device_list *list, const struct options *o)
+{
+	if (o->json)
+		json_print_errors(list);
+	else
+		errors_print(list, &o->look);
+}
+
+/* PCI devices have no records where one could look without opening them. */
+static int list_errors(struct options *o)
+{
+	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
+	bool ok = !o->sources.vfiod || vfiod_list(&list, &o->sources.vfiods, DESCRIBED, o->ids);
+
+	print_errors(&list, o);
+	device_list_free(&list);
+	return ok ? EXIT_ALL : EXIT_NONE;
+}
+
 static int list_devices(struct options *o)
 {
 	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -260,7 +320,8 @@ static int list_devices(struct options *o)
 	bool ok = true;
 
 	if (o->sources.vfiod)
-		ok = vfiod_list(&list, &o->sources.vfiods, described, o->ids);
+		ok = vfiod_list(&list, &o->sources.vfiods, described ? IDENTIFIED : AS_LISTED,
+				o->ids);
 	if (o->sources.pci && !list_pci(&list, o))
 		ok = false;
 	if (o->json)
@@ -288,6 +349,33 @@ static void print_full(struct device_list *list, const struct options *o)
 	}
 }
 
+static void print_maps(const struct device_list *list, const struct options *o)
+{
+	const struct device *d;
+
+	if (o->json) {
+		json_print_map(list);
+		return;
+	}
+	TAILQ_FOREACH(d, list, entry) {
+		if (d != TAILQ_FIRST(list))
+			putchar('\n');
+		config_map_print(d, &o->look);
+	}
+}
+
+static void print_form(struct device_list *list, const struct options *o)
+{
+	if (o->errors)
+		print_errors(list, o);
+	else if (o->hexdump)
+		config_dump(list);
+	else if (o->config_map)
+		print_maps(list, o);
+	else
+		print_full(list, o);
+}
+
 static int show_devices(struct options *o, char **names, int n)
 {
 	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -299,7 +387,7 @@ static int show_devices(struct options *o, char **names, int n)
 	for (int i = 0; i < n; i++)
 		if (lookup_device(&list, &o->sources, names[i]))
 			found++;
-	print_full(&list, o);
+	print_form(&list, o);
 	device_list_free(&list);
 	if (found == asked)
 		return EXIT_ALL;
@@ -319,7 +407,9 @@ static int run(struct options *o, char **names, int n)
 	}
 	if (o->sources.vfiod && !o->sources.vfiods.named)
 		runtime_scan(&o->sources.vfiods.paths);
-	return full ? show_devices(o, names, n) : list_devices(o);
+	if (full)
+		return show_devices(o, names, n);
+	return o->errors ? list_errors(o) : list_devices(o);
 }
 
 /* What could not be written was not shown. */

@@ -54,7 +54,7 @@ struct flag {
 };
 
 /* Tables end with a NULL name. */
-extern const struct flag device_flags[], region_flags[], irq_flags[];
+extern const struct flag device_flags[], region_flags[], irq_flags[], reset_methods[];
 
 uint32_t flag_bit(const struct flag *table, const char *name);
 char *flag_names(const struct flag *table, uint32_t flags);
@@ -64,6 +64,9 @@ char *flag_names(const struct flag *table, uint32_t flags);
 /* Fill values, problems and, unless it is known, the identity from the configuration space. */
 void config_explain(struct device *d);
 uint16_t config_word(const uint8_t *config, size_t offset);
+
+/* Print what was read of it in the format of lspci -x; those without a PCI address are numbered. */
+void config_dump(const struct device_list *list);
 
 /* ---- ids.c: libpci ----------------------------------------------------------------------- */
 
@@ -98,8 +101,11 @@ int pci_show(struct device_list *list, const char *root, const struct pci_addres
 
 /* ---- opened.c ---------------------------------------------------------------------------- */
 
-/* Open a device by its string, look at it, close it. On failure *err says why. */
-int opened_show(struct device_list *list, const char *string, struct vfio_error *err);
+/*
+ * Open a device by its string, look at it, close it; map: and ask how each bit of configuration
+ * space behaves. On failure *err says why.
+ */
+int opened_show(struct device_list *list, const char *string, bool map, struct vfio_error *err);
 
 /* ---- dump.c: configuration space in a file -------------------------------------------------- */
 
@@ -145,6 +151,8 @@ struct reader {
 
 void reader_at(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool reader_refuse(struct reader *r, const char *key, const char *expected);
+/* For members that an older vfiod does not know. */
+bool member_is_there(struct json_object *in, const char *key);
 bool member_string(struct reader *r, struct json_object *in, const char *key, char **value);
 bool member_string_or_null(struct reader *r, struct json_object *in, const char *key,
 			   char **value);
@@ -174,8 +182,14 @@ struct vfiods {
 	bool named;
 };
 
-/* Add every vfiod's devices; describe them too if asked. False if a named socket failed. */
-bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, bool describe,
+enum detail {
+	AS_LISTED,		/* what vfiod's list says */
+	IDENTIFIED,		/* and what the device is */
+	DESCRIBED,		/* and all that its description says */
+};
+
+/* Add every vfiod's devices in this detail. False if a named socket failed. */
+bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, enum detail detail,
 		struct ids *ids);
 /* Add each device of that name, described. Returns how many, or -1 after a complaint. */
 int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char *name);
@@ -185,6 +199,7 @@ int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char
 /* Where devices come from. */
 struct sources {
 	bool vfiod, pci;
+	bool map;		/* what is opened is asked for its map of configuration space */
 	struct vfiods vfiods;
 	const char *sysfs;
 	bool sysfs_named;	/* then it must be there */
@@ -236,6 +251,17 @@ void table_paint(struct libscols_line *line, size_t column, const char *colour);
 /* Print, and free. */
 void table_end(struct libscols_table *table);
 
+/* ---- errors.c: the side channels of devices ----------------------------------------------- */
+
+void errors_print(const struct device_list *list, const struct look *look);
+
+/* ---- config_map.c: how each bit of configuration space behaves ------------------------------ */
+
+/* Ask the device; of one that is not asked, the table tells. */
+void config_map_ask(struct device *d, struct vfio_dev *dev);
+void config_map_print(const struct device *d, const struct look *look);
+struct json_object *config_map_value(const struct device *d);
+
 /* ---- list.c, show.c, json.c: the three ways to print -------------------------------------- */
 
 void list_print(const struct device_list *list, const struct columns *columns,
@@ -243,6 +269,8 @@ void list_print(const struct device_list *list, const struct columns *columns,
 void show_print(const struct device *d, const struct look *look);
 void json_print_list(const struct device_list *list, const struct columns *columns);
 void json_print_full(const struct device_list *list);
+void json_print_errors(const struct device_list *list);
+void json_print_map(const struct device_list *list);
 
 /* ---- value.c: JSON values --------------------------------------------------------------- */
 

@@ -56,6 +56,11 @@ static bool take_string(struct reader *r, const char *key, struct json_object *v
 	return true;
 }
 
+bool member_is_there(struct json_object *in, const char *key)
+{
+	return json_object_object_get_ex(in, key, NULL);
+}
+
 bool member_string(struct reader *r, struct json_object *in, const char *key, char **to)
 {
 	return take_string(r, key, get(in, key), to);

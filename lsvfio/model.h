@@ -18,6 +18,8 @@
 
 #define MAX_REGIONS 64
 #define MAX_IRQS    64
+#define MAX_SETTINGS 64
+#define MAX_RECORDS 64
 #define CONFIG_MAX  4096u	/* configuration space of a PCI Express function */
 
 enum kind {
@@ -75,6 +77,8 @@ struct irq {
 	char *name;
 	uint32_t count;
 	uint32_t flags;		/* VFIO_IRQ_INFO_… */
+	bool limited;		/* granted is known */
+	uint32_t advertised, granted;
 };
 
 /* The last refused DMA. */
@@ -86,6 +90,27 @@ struct fault {
 	uint64_t count;
 };
 
+/* What the administrator has decided, or left as it is. */
+struct setting {
+	char *key, *value;
+};
+
+struct reset {
+	bool known;
+	uint32_t methods;	/* VFIO_RESET_… */
+	uint32_t others;	/* functions that are reset with it */
+	uint64_t count;		/* resets so far; 0: none, or not known */
+	int last;		/* what became of the last: 0 or a positive errno */
+};
+
+/* One of the device's side channel. */
+struct record {
+	uint32_t code;
+	char *who;
+	int err;
+	char *text, *remedy;
+};
+
 struct description {
 	char *backend;
 	uint32_t flags;		/* VFIO_DEVICE_FLAGS_… */
@@ -95,8 +120,17 @@ struct description {
 	size_t config_len;
 	uint8_t config[CONFIG_MAX];
 	struct fault fault;
+	bool has_policy;
+	size_t nsettings;
+	struct setting settings[MAX_SETTINGS];
+	struct reset reset;
+	bool has_records;
+	size_t nrecords;
+	struct record records[MAX_RECORDS];	/* the oldest first */
 	size_t nvalues;		/* configuration space, decoded */
 	struct vfio_pci_value *values;
+	size_t nmap;			/* how its dwords behave; NULL: nobody was asked */
+	struct vfio_config_info *map;
 };
 
 struct device {

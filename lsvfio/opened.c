@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vfio/device.h>
+
 #include "lsvfio.h"
 
 #define PATIENCE_MS 2000
@@ -38,6 +40,7 @@ static void look_at_irq(struct device *d, struct vfio_dev *dev, uint32_t index)
 {
 	struct irq *to = description_irq(d->description, index);
 	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+	struct vfio_vectors vectors;
 
 	if (vfio_irq_info(dev, index, &info) < 0) {
 		last_problem(d, dev, to->name);
@@ -45,6 +48,11 @@ static void look_at_irq(struct device *d, struct vfio_dev *dev, uint32_t index)
 	}
 	to->count = info.count;
 	to->flags = info.flags;
+	if (vfio_irq_vectors(dev, index, &vectors) < 0)
+		return;		/* not every back end knows */
+	to->limited = true;
+	to->advertised = vectors.advertised;
+	to->granted = vectors.granted;
 }
 
 static void look_at_config(struct device *d, struct vfio_dev *dev)
@@ -64,6 +72,55 @@ static void look_at_config(struct device *d, struct vfio_dev *dev)
 	}
 	desc->config_len = (size_t)n;
 	config_explain(d);
+}
+
+static void look_at_policy(struct description *desc, struct vfio_dev *dev)
+{
+	size_t count;
+	const struct vfio_policy_key *keys = vfio_policy_keys(&count);
+	char value[1024];
+
+	for (size_t i = 0; i < count && i < MAX_SETTINGS; i++) {
+		if (vfio_policy_get(dev, keys[i].name, value, sizeof(value)) < 0)
+			continue;
+		desc->has_policy = true;
+		desc->settings[desc->nsettings++] = (struct setting){
+			memory_copy(keys[i].name), text_clean(value, strlen(value)),
+		};
+	}
+}
+
+/* A server may send any number for an errno. */
+static int plausible_errno(int64_t err)
+{
+	return err >= 0 && err <= 4095 ? (int)err : 4095;
+}
+
+static void look_at_reset(struct description *desc, struct vfio_dev *dev)
+{
+	struct vfio_reset_info info;
+
+	if (vfio_reset_probe(dev, &info) < 0)
+		return;
+	desc->reset = (struct reset){
+		true, info.methods, info.others, info.count, plausible_errno(-(int64_t)info.last),
+	};
+}
+
+static void look_at_records(struct description *desc, struct vfio_dev *dev)
+{
+	struct vfio_error err;
+	uint64_t cursor = 0;
+	int r = 0;
+
+	while (desc->nrecords < MAX_RECORDS && (r = vfio_record(dev, &cursor, &err)) == 1)
+		desc->records[desc->nrecords++] = (struct record){
+			(uint32_t)err.code, memory_copy(vfio_refuser_name(err.who)),
+			plausible_errno(err.err),
+			text_clean(err.what, strlen(err.what)),
+			text_clean(err.remedy, strlen(err.remedy)),
+		};
+	desc->has_records = r >= 0;
 }
 
 static uint32_t bounded(struct device *d, uint32_t n, uint32_t max, const char *what)
@@ -93,10 +150,13 @@ static void look(struct device *d, struct vfio_dev *dev)
 		look_at_region(d, dev, i);
 	for (uint32_t i = 0; i < nirqs; i++)
 		look_at_irq(d, dev, i);
+	look_at_policy(desc, dev);
+	look_at_reset(desc, dev);
+	look_at_records(desc, dev);
 	look_at_config(d, dev);
 }
 
-int opened_show(struct device_list *list, const char *string, struct vfio_error *err)
+int opened_show(struct device_list *list, const char *string, bool map, struct vfio_error *err)
 {
 	struct vfio_dev *dev;
 	struct device *d;
@@ -108,6 +168,8 @@ int opened_show(struct device_list *list, const char *string, struct vfio_error 
 		       text_clean(string, strlen(string)));
 	vfio_set_timeout(dev, PATIENCE_MS);
 	look(d, dev);
+	if (map)
+		config_map_ask(d, dev);
 	vfio_close(dev);
 	TAILQ_INSERT_TAIL(list, d, entry);
 	return 0;

@@ -96,6 +96,20 @@ static bool reply_regions(struct reader *r, struct json_object *in, struct descr
 	return true;
 }
 
+/* null, or missing: the device, or its vfiod, cannot tell. */
+static bool reply_vectors(struct reader *r, struct json_object *in, struct irq *irq)
+{
+	struct json_object *o;
+
+	if (!member_is_there(in, "vectors"))
+		return true;
+	if (!member_object_or_null(r, in, "vectors", &o))
+		return false;
+	irq->limited = o != NULL;
+	return !o || (member_number32(r, o, "advertised", &irq->advertised) &&
+		      member_number32(r, o, "granted", &irq->granted));
+}
+
 static bool reply_irqs(struct reader *r, struct json_object *in, struct description *d)
 {
 	struct json_object *list;
@@ -113,7 +127,8 @@ static bool reply_irqs(struct reader *r, struct json_object *in, struct descript
 		if (!member_number32(r, one, "index", &irq->index) ||
 		    !member_string(r, one, "name", &irq->name) ||
 		    !member_number32(r, one, "count", &irq->count) ||
-		    !member_flags(r, one, "flags", irq_flags, &irq->flags))
+		    !member_flags(r, one, "flags", irq_flags, &irq->flags) ||
+		    !reply_vectors(r, one, irq))
 			return false;
 	}
 	return true;
@@ -190,10 +205,19 @@ static bool reply_fault_words(struct reader *r, struct json_object *in, struct f
 	return ok;
 }
 
+static bool reply_errno(struct reader *r, struct json_object *in, const char *key, int *err)
+{
+	uint64_t wide;
+
+	if (!member_number(r, in, key, 4095, &wide))
+		return false;
+	*err = (int)wide;
+	return true;
+}
+
 static bool reply_fault(struct reader *r, struct json_object *in, struct fault *fault)
 {
 	struct json_object *o;
-	uint64_t err = 0;
 
 	if (!member_object_or_null(r, in, "fault", &o))
 		return false;
@@ -201,12 +225,87 @@ static bool reply_fault(struct reader *r, struct json_object *in, struct fault *
 	if (!o)
 		return true;
 	reader_at(r, "fault");
-	if (!reply_fault_words(r, o, fault) ||
-	    !member_number(r, o, "size", INT64_MAX, &fault->size) ||
-	    !member_number(r, o, "errno", 4095, &err) ||
-	    !member_number(r, o, "count", INT64_MAX, &fault->count))
+	return reply_fault_words(r, o, fault) &&
+	       member_number(r, o, "size", INT64_MAX, &fault->size) &&
+	       reply_errno(r, o, "errno", &fault->err) &&
+	       member_number(r, o, "count", INT64_MAX, &fault->count);
+}
+
+static bool reply_setting(struct reader *r, struct json_object *in, const char *key,
+			  struct description *d)
+{
+	struct setting *setting = &d->settings[d->nsettings];
+
+	if (d->nsettings == MAX_SETTINGS)
+		return reader_refuse(r, "policy", "an object of at most 64 members");
+	d->nsettings++;
+	setting->key = text_clean(key, strlen(key));
+	return member_string(r, in, key, &setting->value);
+}
+
+static bool reply_policy(struct reader *r, struct json_object *in, struct description *d)
+{
+	struct json_object *o;
+
+	reader_at(r, "the description");
+	d->has_policy = member_is_there(in, "policy");
+	if (!d->has_policy)
+		return true;
+	if (!member_object(r, in, "policy", &o))
 		return false;
-	fault->err = (int)err;
+	reader_at(r, "the policy");
+	json_object_object_foreach(o, key, value) {
+		(void)value;
+		if (!reply_setting(r, o, key, d))
+			return false;
+	}
+	return true;
+}
+
+static bool reply_reset(struct reader *r, struct json_object *in, struct reset *reset)
+{
+	struct json_object *o;
+
+	reader_at(r, "the description");
+	if (!member_is_there(in, "reset"))
+		return true;
+	if (!member_object_or_null(r, in, "reset", &o))
+		return false;
+	reset->known = o != NULL;
+	reader_at(r, "reset");
+	return !o || (member_flags(r, o, "methods", reset_methods, &reset->methods) &&
+		      member_number32(r, o, "others", &reset->others) &&
+		      member_number(r, o, "count", INT64_MAX, &reset->count) &&
+		      reply_errno(r, o, "last", &reset->last));
+}
+
+static bool reply_record(struct reader *r, struct json_object *in, struct record *record)
+{
+	return member_number32(r, in, "code", &record->code) &&
+	       member_string(r, in, "who", &record->who) &&
+	       reply_errno(r, in, "errno", &record->err) &&
+	       member_string(r, in, "text", &record->text) &&
+	       member_string(r, in, "remedy", &record->remedy);
+}
+
+static bool reply_records(struct reader *r, struct json_object *in, struct description *d)
+{
+	struct json_object *list, *one;
+
+	reader_at(r, "the description");
+	d->has_records = member_is_there(in, "records");
+	if (!d->has_records)
+		return true;
+	if (!member_list(r, in, "records", MAX_RECORDS, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		one = json_object_array_get_idx(list, i);
+		if (!json_object_is_type(one, json_type_object))
+			return reader_refuse(r, "records", "a list of objects");
+		reader_at(r, "records[%zu]", i);
+		if (!reply_record(r, one, &d->records[d->nrecords++]))
+			return false;
+	}
 	return true;
 }
 
@@ -216,5 +315,6 @@ bool reply_description(struct reader *r, struct json_object *in, struct descript
 	return member_string(r, in, "backend", &d->backend) &&
 	       member_flags(r, in, "flags", device_flags, &d->flags) &&
 	       reply_config(r, in, d) && reply_fault(r, in, &d->fault) &&
-	       reply_regions(r, in, d) && reply_irqs(r, in, d);
+	       reply_regions(r, in, d) && reply_irqs(r, in, d) && reply_policy(r, in, d) &&
+	       reply_reset(r, in, &d->reset) && reply_records(r, in, d);
 }

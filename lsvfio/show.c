@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vfio/device.h>
+
 #include "lsvfio.h"
 
 /* A register of so many fields takes one line when none of them is set. */
@@ -87,6 +89,59 @@ static char *fault_text(const struct fault *f)
 			     strerror(f->err), f->count);
 }
 
+/* What the administrator has decided otherwise than the library would. */
+static bool is_standard(const struct setting *setting)
+{
+	size_t count;
+	const struct vfio_policy_key *keys = vfio_policy_keys(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(keys[i].name, setting->key))
+			return !strcmp(keys[i].standard, setting->value);
+	return false;
+}
+
+static void policy_rows(struct libscols_table *table, const struct description *desc)
+{
+	const struct setting *setting = desc->settings;
+
+	for (size_t i = 0; i < desc->nsettings; i++, setting++)
+		if (!is_standard(setting))
+			row(table, "policy", memory_printf("%s = %s", setting->key,
+							   setting->value));
+}
+
+/* A piece more of a list; takes both. */
+static char *joined(char *list, char *piece)
+{
+	char *both = memory_printf("%s; %s", list, piece);
+
+	free(list);
+	free(piece);
+	return both;
+}
+
+static char *reset_text(const struct reset *reset)
+{
+	const char *name = strerrorname_np(reset->last);
+	char *text;
+
+	if (!reset->known)
+		return NULL;
+	text = flag_names(reset_methods, reset->methods);
+	if (!text)
+		text = memory_copy("impossible");
+	if (reset->others)
+		text = joined(text, memory_printf("%" PRIu32 " other functions with it",
+						  reset->others));
+	if (reset->count)
+		text = joined(text, memory_printf("%" PRIu64 " done", reset->count));
+	if (reset->last)
+		text = joined(text, memory_printf("the last one failed: %s (%s)",
+						  name ? name : "errno", strerror(reset->last)));
+	return text;
+}
+
 static void print_summary(const struct device *d, const struct look *look)
 {
 	struct libscols_table *table = table_new(&(struct look){ .noheadings = true });
@@ -102,6 +157,10 @@ static void print_summary(const struct device *d, const struct look *look)
 	row(table, "back end", memory_copy(d->description->backend));
 	row(table, "flags", flag_names(device_flags, d->description->flags));
 	row(table, "last fault", fault_text(&d->description->fault));
+	policy_rows(table, d->description);
+	row(table, "reset", reset_text(&d->description->reset));
+	row(table, "records", d->description->nrecords ?
+	    memory_printf("%zu, which --errors prints", d->description->nrecords) : NULL);
 	table_end(table);
 }
 
@@ -161,6 +220,14 @@ static void print_regions(const struct description *desc, const struct look *loo
 	end_block(table, "REGIONS", look);
 }
 
+static char *count_text(const struct irq *irq)
+{
+	if (irq->limited && irq->granted != irq->advertised)
+		return memory_printf("%" PRIu32 ", %" PRIu32 " granted", irq->advertised,
+				     irq->granted);
+	return memory_printf("%" PRIu32, irq->count);
+}
+
 static void print_irqs(const struct description *desc, const struct look *look)
 {
 	struct libscols_table *table = table_new(look);
@@ -175,7 +242,7 @@ static void print_irqs(const struct description *desc, const struct look *look)
 
 		table_put(line, 0, memory_printf("%" PRIu32, irq->index));
 		table_put(line, 1, memory_copy(irq->name));
-		table_put(line, 2, memory_printf("%" PRIu32, irq->count));
+		table_put(line, 2, count_text(irq));
 		table_put(line, 3, flag_names(irq_flags, irq->flags));
 	}
 	end_block(table, "INTERRUPTS", look);

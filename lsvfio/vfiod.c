@@ -115,7 +115,8 @@ static bool describe(struct control *c, struct device *d)
 	return false;
 }
 
-static void describe_all(struct control *c, struct device_list *list, struct ids *ids)
+static void describe_all(struct control *c, struct device_list *list, enum detail detail,
+			 struct ids *ids)
 {
 	struct device *d;
 
@@ -124,6 +125,8 @@ static void describe_all(struct control *c, struct device_list *list, struct ids
 		if (!describe(c, d))
 			break;
 		ids_name(ids, &d->id);
+		if (detail == DESCRIBED)
+			continue;
 		/* A list shows no more than this, and may be long. */
 		description_free(d->description);
 		d->description = NULL;
@@ -144,7 +147,7 @@ static void keep_selected(struct device_list *to, struct device_list *from, stru
 }
 
 static bool list_one(struct device_list *list, const struct vfiods *vfiods, const char *path,
-		     bool described, struct ids *ids)
+		     enum detail detail, struct ids *ids)
 {
 	struct device_list found = TAILQ_HEAD_INITIALIZER(found);
 	struct control *c = open_or_complain(vfiods, path, "its devices");
@@ -160,20 +163,20 @@ static bool list_one(struct device_list *list, const struct vfiods *vfiods, cons
 	}
 	if (!ok)
 		complain(path, "its devices", why);
-	else if (described)
-		describe_all(c, &found, ids);
+	else if (detail != AS_LISTED)
+		describe_all(c, &found, detail, ids);
 	control_close(c);
 	keep_selected(list, &found, ids);
 	return ok;
 }
 
-bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, bool described,
+bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, enum detail detail,
 		struct ids *ids)
 {
 	bool ok = true;
 
 	for (size_t i = 0; i < vfiods->paths.n; i++)
-		if (!list_one(list, vfiods, vfiods->paths.path[i], described, ids) &&
+		if (!list_one(list, vfiods, vfiods->paths.path[i], detail, ids) &&
 		    vfiods->named)
 			ok = false;
 	return ok;

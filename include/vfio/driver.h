@@ -28,6 +28,7 @@
 #include <linux/vfio.h>
 
 #include <vfio/error.h>
+#include <vfio/pci.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -166,24 +167,10 @@ ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t offset
  */
 int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record);
 
-/* How the 32 bits at a dword of configuration space behave; one mask for each question. */
-struct vfio_config_info {
-	uint16_t offset;	/* of the dword */
-	uint16_t capability;	/* ID of what it belongs to; 0: the header, or nothing */
-	uint16_t base;		/* where that begins; 0 also for what belongs to nothing */
-	uint8_t extended;	/* the ID is of an extended capability */
-	uint8_t exact;		/* told by who does it; 0: what the table says of a kernel's device */
-	uint32_t virt;		/* answered by the virtual function, the rest by the device */
-	uint32_t write;		/* can be written */
-	uint32_t clear;		/* cleared by writing ones */
-	uint32_t trapped;	/* a write sets something off: decoding, power, reset, interrupts */
-	uint32_t policy;	/* writable by PCI or VFIO, and refused by policy */
-	uint32_t raw;		/* what the device's own registers hold there, if exact */
-};
-
 /*
- * Explain the dword at offset (a multiple of 4) of configuration space. -EFAULT past its end.
- * Debugging only: which masks there are is no promise (vfio-registers(7) is).
+ * Explain the dword at offset (a multiple of 4) of configuration space: see struct vfio_config_info
+ * in <vfio/pci.h>. -EFAULT past its end. Debugging only: which masks there are is no promise
+ * (vfio-registers(7) is).
  */
 int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_config_info *info);
 

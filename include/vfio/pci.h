@@ -20,7 +20,7 @@ extern "C" {
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
-/* What a write does to a field. */
+/* What a write does to a field of the device's own registers. */
 enum vfio_pci_access {
 	VFIO_PCI_RO,		/* nothing */
 	VFIO_PCI_RW,		/* stores */
@@ -45,8 +45,8 @@ struct vfio_pci_field {
 	uint16_t reg;		/* the register's offset in its structure, bytes */
 	uint8_t width;		/* of the register: 1, 2 or 4 bytes */
 	uint8_t lsb, bits;	/* where the field lies in the register */
-	enum vfio_pci_access access;	/* at a software device */
-	bool user_writes;	/* at a real device: the kernel lets its user write */
+	enum vfio_pci_access access;	/* at the device itself */
+	bool user_writes;	/* the device's user may write it; others' bits stay as they are */
 	enum vfio_pci_view view;
 	/*
 	 * Which structures have it: all if if_mask is 0. Otherwise the field if_mask of the 16-bit
@@ -112,6 +112,32 @@ unsigned vfio_pci_walk(const uint8_t *config, size_t len,
 unsigned vfio_pci_walk_extended(const uint8_t *config, size_t len,
 				struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED],
 				char problem[VFIO_PCI_PROBLEM_ROOM]);
+
+/* ---- what can be done with it --------------------------------------------------------------- */
+
+/* How the 32 bits at a dword of configuration space behave; one mask for each question. */
+struct vfio_config_info {
+	uint16_t offset;	/* of the dword */
+	uint16_t capability;	/* ID of what it belongs to; 0: the header, or nothing */
+	uint16_t base;		/* where that begins; 0 also for what belongs to nothing */
+	uint8_t extended;	/* the ID is of an extended capability */
+	uint8_t exact;		/* told by who does it; 0: what the table says of a kernel's device */
+	uint32_t virt;		/* answered by the virtual function, the rest by the device */
+	uint32_t write;		/* can be written */
+	uint32_t clear;		/* cleared by writing ones */
+	uint32_t trapped;	/* a write sets something off: decoding, power, reset, interrupts */
+	uint32_t policy;	/* writable by PCI or VFIO, and refused by policy */
+	uint32_t raw;		/* what the device's own registers hold there, if exact */
+};
+
+#define VFIO_PCI_MAX_DWORDS 1024
+
+/*
+ * By the table, what the kernel lets its user do with a device that has these len bytes of
+ * configuration space: an entry for each dword. Returns how many there are; 0 when len is below 64.
+ */
+unsigned vfio_pci_config_map(const uint8_t *config, size_t len,
+			     struct vfio_config_info map[VFIO_PCI_MAX_DWORDS]);
 
 /* ---- the decoder --------------------------------------------------------------------------- */
 

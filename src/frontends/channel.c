@@ -85,79 +85,18 @@ static int no_such_dword(struct vfio_dev *dev, uint32_t offset)
 			 "%#x is no dword of the device's configuration space", offset);
 }
 
-/* A field's bits in the dword that is looked at; 0 when it lies elsewhere. */
-static uint32_t bits_here(const struct vfio_pci_field *f, unsigned int base, unsigned int dword)
-{
-	unsigned int at = base + f->reg;
-	uint32_t mask = (f->bits == 32 ? UINT32_MAX : (1u << f->bits) - 1) << f->lsb;
-
-	return at / 4 * 4 == dword ? mask << (8 * (at % 4)) : 0;
-}
-
 /* By the table: what the kernel does for its user. */
-static void predict(struct vfio_config_info *info, const uint8_t *config, uint32_t structure,
-		    unsigned int base, unsigned int length)
-{
-	const struct vfio_pci_structure *s = vfio_pci_find(structure);
-
-	for (const struct vfio_pci_field *f = s ? s->fields : NULL; f && f->width; f++) {
-		uint32_t bits = bits_here(f, base, info->offset);
-
-		if (!vfio_pci_applies(f, config + base, length))
-			continue;
-		if (f->view == VFIO_PCI_VIRTUAL)
-			info->virt |= bits;
-		if (f->user_writes && f->access == VFIO_PCI_RW1C)
-			info->clear |= bits;
-		else if (f->user_writes)
-			info->write |= bits;
-	}
-}
-
-static void predict_capability(struct vfio_config_info *info, const uint8_t *config,
-			       const struct vfio_pci_capability *cap, bool extended)
-{
-	uint32_t number = cap->id | (extended ? VFIO_PCI_EXTENDED : 0);
-	const struct vfio_pci_structure *s = vfio_pci_find(number);
-	uint32_t header = extended ? UINT32_MAX : 0xff00;
-
-	if (info->offset < cap->offset || info->offset >= cap->offset + cap->length)
-		return;
-	info->capability = cap->id;
-	info->base = cap->offset;
-	info->extended = extended;
-	info->virt = info->write = 0;
-	if (s && s->exposure == VFIO_PCI_OPEN)
-		info->write = UINT32_MAX;
-	else
-		predict(info, config, number, cap->offset, cap->length);
-	if (info->offset == cap->offset) {
-		info->virt |= header;
-		info->write &= extended ? 0 : 0xffff0000;
-	}
-}
-
 static int predict_dword(struct vfio_dev *dev, struct vfio_config_info *info)
 {
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
+	struct vfio_config_info map[VFIO_PCI_MAX_DWORDS];
 	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
 	ssize_t len = driver_config(dev, config);
-	unsigned int n;
 
 	if (len < 0)
 		return len;
-	if (!is_inside(info->offset, 4, len) || !is_aligned(info->offset, 4))
+	if (!is_aligned(info->offset, 4) || info->offset / 4 >= vfio_pci_config_map(config, len, map))
 		return no_such_dword(dev, info->offset);
-	if (info->offset < PCI_STD_HEADER_SIZEOF)
-		predict(info, config, 0, 0, PCI_STD_HEADER_SIZEOF);
-	else
-		info->write = UINT32_MAX;	/* between capabilities all is the device's */
-	n = vfio_pci_walk(config, len, caps, NULL);
-	for (unsigned int i = 0; i < n; i++)
-		predict_capability(info, config, &caps[i], false);
-	n = vfio_pci_walk_extended(config, len, caps, NULL);
-	for (unsigned int i = 0; i < n; i++)
-		predict_capability(info, config, &caps[i], true);
+	*info = map[info->offset / 4];
 	return 0;
 }
 

@@ -208,6 +208,8 @@ bool function_masters_bus(const struct vfio_function *fn);
 
 /* hooks.c */
 void function_add_hooks(struct vfio_function *fn);
+/* Give each BAR and the ROM's the form in which it is read. */
+void function_size_bars(struct vfio_function *fn);
 void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end);
 void function_before_command(struct vfio_function *fn, uint8_t value);
 

@@ -72,6 +72,13 @@ static void rom_written(struct vfio_function *fn, unsigned int reg)
 	le32_put(at, le32_get(at) & mask);
 }
 
+void function_size_bars(struct vfio_function *fn)
+{
+	for (unsigned int i = 0; i < NUM_BARS; i++)
+		bar_written(fn, PCI_BASE_ADDRESS_0 + 4 * i);
+	rom_written(fn, PCI_ROM_ADDRESS);
+}
+
 /* ---- power -------------------------------------------------------------------------------- */
 
 /* D1 and D2 are optional, and there is no way back from deeper states but to D0. */

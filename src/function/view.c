@@ -316,6 +316,8 @@ int function_view(struct vfio_function *fn)
 		hide_wake_up(fn);
 	shadow_header(fn);
 	memcpy(v->power_on, v->shadow, CONFIG_MAX);
+	function_size_bars(fn);
+	memcpy(v->power_on, v->shadow, CONFIG_MAX);
 	if (v->problem[0] && fn->policy.refuse_malformed)
 		return error_set(fn->err, EINVAL, VFIO_E_MALFORMED, VFIO_BY_POLICY,
 				 "set the policy malformed = serve to serve it nevertheless",

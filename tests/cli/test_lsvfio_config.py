@@ -143,3 +143,28 @@ def test_hostile_extended_lists(written):
     config[0x100:0x104] = (0x1 | 1 << 16 | 0x100 << 20).to_bytes(4, "little")
     (device,) = devices("--config", written(dump(config)))
     assert device["problems"] == ["the extended capability list loops: at 0x100, back to 0x100"]
+
+
+# ---- as lspci prints it -----------------------------------------------------------------------
+
+def test_hexdump_is_read_again(written):
+    """What has a PCI address keeps it; the rest is numbered, 32 to a bus."""
+    text = lsvfio("--hexdump", *["--config", EDU] * 34, "--sysfs", NVME, "3b:00.0").stdout
+    found = devices("--config", written(text))
+    assert [d["device"] for d in found[:2] + found[31:]] == [
+        "00:00.0", "00:01.0", "00:1f.0", "01:00.0", "01:01.0", "0000:3b:00.0"]
+    (edu,), (real,) = devices("--config", EDU), devices("--sysfs", NVME, "3b:00.0")
+    assert {d["config"] for d in found[:34]} == {edu["config"]}
+    assert found[34]["config"] == real["config"]
+
+
+@pytest.mark.skipif(not shutil.which("lspci"), reason="there is no lspci")
+def test_lspci_reads_the_hexdump(written):
+    text = lsvfio("-x", "--config", PORT).stdout
+    printed = subprocess.run(["lspci", "-xxxx", "-F", written(text)], capture_output=True,
+                             text=True, timeout=30, check=True).stdout
+    assert text.splitlines()[1:] == printed.splitlines()[1:]
+
+
+def test_nothing_to_dump(written):
+    assert lsvfio("-x", "--config", written("00:00.0 a\n")).stdout == ""

@@ -57,7 +57,81 @@ def test_a_device_of_a_vfiod_in_full(fake):
     assert "last fault     write of 4096 bytes at 0xfffffffffffff000: EFAULT (Bad address); " \
         "3 in all" in text
     assert "    0 BAR0     1M 1048576 read,write,mmap 0x1000+8K,0x80000+4K" in text
-    assert "    0 INTx     1 eventfd,maskable,automasked" in text
+    irqs = [t.split(maxsplit=2)[2] for t in text if t.startswith(("    0 INTx", "    1 MSI"))]
+    assert irqs == [
+        "1 eventfd,maskable,automasked", "8, 3 granted eventfd"]
+    assert [t.split(maxsplit=1)[1] for t in text if t.startswith("policy ")] == [
+        "vectors = 3", "unheard-of = yes"], "what is standard is no news"
+    assert "reset          device,flr; 7 done; the last one failed: EIO (Input/output error)" in \
+        text
+    assert "records        2, which --errors prints" in text
+
+
+def test_a_vfiod_that_is_older(fake):
+    new = ("policy", "reset", "records")
+    description = {key: value for key, value in DESCRIPTION.items() if key not in new}
+    description["irqs"] = [{key: value for key, value in irq.items() if key != "vectors"}
+                           for irq in DESCRIPTION["irqs"]]
+    fake.answer(description=description)
+    (edu,) = devices("--control", fake.path, "edu0")
+    assert [edu[key] for key in new] == [None] * 3
+    assert [irq["vectors"] for irq in edu["irqs"]] == [None, None]
+    text = lsvfio("--control", fake.path, "edu0").stdout
+    assert "policy" not in text and "granted" not in text and "reset  " not in text
+    assert lsvfio("--errors", "--control", fake.path).stdout == "edu0\nno side channel\n"
+
+
+def test_a_device_that_cannot_tell(fake):
+    description = dict(DESCRIPTION, policy={}, reset=None, records=[])
+    description["irqs"] = [dict(DESCRIPTION["irqs"][0], vectors=None)]
+    fake.answer(description=description)
+    (edu,) = devices("--control", fake.path, "edu0")
+    assert (edu["policy"], edu["reset"], edu["records"]) == ({}, None, [])
+    assert edu["irqs"][0]["vectors"] is None
+    assert lsvfio("--errors", "--control", fake.path, "edu0").stdout == "edu0\nno records\n"
+
+
+@pytest.mark.parametrize("names", [[], ["edu0"]])
+def test_errors(fake, names):
+    fake.answer()
+    run = lsvfio("--errors", "--control", fake.path, *names)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert lines(run.stdout) == [
+        "edu0",
+        "CODE     WHO              ERRNO TEXT",
+        "VFIO-307 virtual function EPERM bits were lost",
+        "VFIO-312 device model     EIO   it is stuck",
+        "                                  hit it"]
+    (edu,) = devices("--errors", "--control", fake.path, *names)
+    assert edu == {"device": "edu0", "kind": "vfiod", "string": "unix:/run/vfiod/edu0.sock",
+                   "records": DESCRIPTION["records"], "problems": []}
+
+
+def test_errors_of_a_device_that_is_not_ready(fake):
+    fake.answer(state="starting")
+    run = lsvfio("--errors", "--control", fake.path)
+    assert (run.returncode, run.stdout) == (0, "edu0\nnothing to read: its state is starting\n")
+    (edu,) = devices("--errors", "--control", fake.path)
+    assert edu["records"] is None
+
+
+def test_errors_of_nobody(tmp_path):
+    env = {"VFIOD_RUNTIME_DIR": str(tmp_path)}
+    assert lsvfio("--errors", env=env).stdout == ""
+    assert devices("--errors", env=env) == []
+
+
+@pytest.mark.parametrize("option", [["-o", "DEVICE"], ["--raw"], ["-n"], ["-s", "0.0"],
+                                    ["-d", "1234:"], ["--config", "/dev/null"]])
+def test_errors_and_options_of_the_list(option):
+    assert lsvfio("--errors", *option).returncode == 2
+
+
+def test_errors_are_escaped(fake):
+    record = dict(DESCRIPTION["records"][0], text="a\033[31mb\nc", who="\u202e", remedy="\x07")
+    fake.answer(description=dict(DESCRIPTION, records=[record]))
+    run = lsvfio("--errors", "--control", fake.path)
+    assert "a\\033[31mb\\012c" in run.stdout and not set(run.stdout) & set("\033\u202e\x07")
 
 
 def test_unprintable_characters_are_escaped(fake):
@@ -191,13 +265,18 @@ def replaced(whole, path, value):
 def is_fine(path, value):
     """What the protocol allows in this place."""
     name = [key for key in path if isinstance(key, str)][-1]
-    if name in ("socket", "pid", "fault", "client") and value is None:
+    if "policy" in path:
+        return value == ({} if path[-1] == "policy" else "")
+    if name in ("socket", "pid", "fault", "client", "vectors", "reset") and value is None:
         return path[-1] == name
     if value in ("", []) and not isinstance(value, bool):
-        free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags"),
-                "[]": ("flags", "regions", "irqs", "areas")}[json.dumps(value).strip('"') or ""]
+        free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags",
+                     "methods", "who", "text", "remedy"),
+                "[]": ("flags", "regions", "irqs", "areas", "methods", "records"),
+                }[json.dumps(value).strip('"') or ""]
         return name in free or (name == "name" and "description" in path)
-    return isinstance(value, str) and name == "flags" and isinstance(path[-1], int)
+    return isinstance(value, str) and name in ("flags", "methods") and \
+        isinstance(path[-1], int)
 
 
 GOOD = {"device": dict(EDU, client={"pid": 1, "uid": 2, "gid": 3}), "description": DESCRIPTION}
@@ -225,6 +304,17 @@ def test_every_member_is_checked(fake, path):
     (("description", "fault", "iova"), "4096"), (("description", "fault", "iova"), "0x"),
     (("description", "fault", "iova"), "0x" + "f" * 17),
     (("description", "fault", "direction"), "both"),
+    (("description", "irqs", 1, "vectors"), []),
+    (("description", "irqs", 1, "vectors", "granted"), -1),
+    (("description", "irqs", 1, "vectors", "advertised"), 1 << 32),
+    (("description", "policy"), []), (("description", "policy", "view"), 7),
+    (("description", "policy"), {str(i): "" for i in range(65)}),
+    (("description", "reset"), "flr"), (("description", "reset", "methods"), [1]),
+    (("description", "reset", "last"), 4096), (("description", "reset", "count"), -1),
+    (("description", "records"), {}), (("description", "records"), [None]),
+    (("description", "records"), DESCRIPTION["records"] * 33),
+    (("description", "records", 0, "errno"), 5000), (("description", "records", 0, "text"), None),
+    (("description", "records", 0, "code"), -1),
     (("device", "mode"), "0999"), (("device", "pid"), 1 << 32),
 ])
 def test_every_range_is_checked(fake, path, value):

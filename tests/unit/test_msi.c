@@ -210,9 +210,8 @@ static void row_119_msix_can_grow(void **state)
 static void row_120_a_bad_descriptor_unassigns(void **state)
 {
 	struct fixture *f = *state;
-	int closed = dup(0), fds[3] = { f->fds[0], -1, closed };
+	const int fds[3] = { f->fds[0], -1, 1 << 20 };	/* the last is not open */
 
-	close(closed);
 	assert_int_equal(enable(f, MSIX, 5), 0);
 	assert_int_equal(assign(f, MSIX, 0, 3, fds), -EBADF);
 	assert_int_equal(delivered(f), 0x18);
