@@ -202,11 +202,11 @@ const struct vfio_pci_field pci_bridge_subsystem[] = {
 	END
 };
 
-/* Enabled by VFIO_DEVICE_SET_IRQS alone. */
+/* Enabled by VFIO_DEVICE_SET_IRQS, that is by the host, alone. */
 const struct vfio_pci_field pci_msix[] = {
 	{ 0x02, 2,  0, 11, RO, HOST, RAW, ALWAYS, "Control", "TableSize-1" },
-	{ 0x02, 2, 14,  1, RO, HOST, RAW, ALWAYS, "Control", "FunctionMask" },
-	{ 0x02, 2, 15,  1, RO, HOST, RAW, ALWAYS, "Control", "Enable" },
+	{ 0x02, 2, 14,  1, RW, HOST, RAW, ALWAYS, "Control", "FunctionMask" },
+	{ 0x02, 2, 15,  1, RW, HOST, RAW, ALWAYS, "Control", "Enable" },
 	{ 0x04, 4,  0,  3, RO, HOST, RAW, ALWAYS, "Table", "BAR" },
 	{ 0x04, 4,  3, 29, RO, HOST, RAW, ALWAYS, "Table", "Offset>>3" },
 	{ 0x08, 4,  0,  3, RO, HOST, RAW, ALWAYS, "Pending", "BAR" },
