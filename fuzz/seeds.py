@@ -260,6 +260,48 @@ CONFIG_SCRIPTS = {
 }
 
 
+# Steps of tests/reference/roads.c: what, then what it takes.
+MESSAGE, PIN, PORT_ERROR, PORT_REQUEST = 5, 2, 0, 1
+
+
+def device(what, value=0):
+    return bytes([15, what | value << 3])
+
+
+def set_index(index, entries, data=2, action=2, span=0x00):
+    """index is a place in choose_index()'s list; data and action are shifts."""
+    how = next(n for n in range(64) if n % 4 == data and n // 4 % 3 == action)
+    return bytes([26, how, span, index]) + entries
+
+
+def good(*events):
+    return bytes(e << 4 | 15 for e in events) + bytes([31] * (10 - len(events)))
+
+
+def put(register, value):
+    return bytes([11, register, value])
+
+
+MASTER_ON, MASTER_OFF, INTX_OFF = b'\x08\x01', b'\x08\x00', b'\x08\x61'
+FUNCTION = {
+    'intx': set_index(0, good(1)) + device(PIN, 1) + set_index(0, b'\1' * 10, 1, 1) + INTX_OFF +
+    device(PIN, 0) + MASTER_ON + device(PIN, 1) + set_index(0, b'\1' * 10, 0, 2, 3),
+    'intx-rearm': set_index(0, good(1)) + set_index(0, good(0), 2, 1) + device(PIN, 1) +
+    b'\x17\0' + b'\x17\0' + device(PIN, 0) + b'\x17\0',
+    'msi': MASTER_ON + set_index(3, good(0, 1, 2, 3), span=12) + device(MESSAGE, 1) +
+    put(4 | 64, 2) + device(MESSAGE, 1) + put(4, 0) + put(3, 0) + device(MESSAGE, 2) + put(3, 0x51),
+    'msix': MASTER_ON + set_index(5, good(0, 1), span=10) + device(MESSAGE, 1) + MASTER_OFF +
+    device(MESSAGE, 0) + MASTER_ON + set_index(5, good(5), span=0x40) + device(MESSAGE, 3),
+    'policy': MASTER_ON + b'\x18\2' + set_index(3, good(0, 1, 2, 3), span=12) + b'\x18\0' +
+    b'\x58' + set_index(3, good(0, 1, 2, 3), span=12),
+    'errors': set_index(9, good(4)) + set_index(10, good(5)) + device(PORT_ERROR) +
+    device(PORT_REQUEST) + set_index(9, b'\1' * 10, 1),
+    'power': put(0, 0x13) + device(PIN, 1) + put(0, 0x10) + put(6, 1) + put(7, 0x80),
+    'vpd': put(2, 4) + put(2, 0x88) + put(2, 0x81) + put(2, 0x40),
+    'users': MASTER_ON + put(3, 0) + b'\x16' + b'\x96' + b'\xd6\2',
+}
+
+
 def space_map(first, pages, backing, page=0, prot=3):
     return bytes([0, first, pages, backing | prot << 2, page])
 
@@ -282,9 +324,46 @@ SPACE = {
     bytes([6, 6]) + struct.pack('<HBH', 10, 3, 12000) + bytes([15]),
 }
 
+# ---- dumps -----------------------------------------------------------------------------------
+
+def header(bars):
+    """64 bytes of a card with these BARs."""
+    bars = b''.join(bars.get(n, 0).to_bytes(4, 'little') for n in range(6))
+    return b'\x86\x80\xd3\x10' + bytes(12) + bars + bytes(24)
+
+
+def hexadecimal(data, end='\n'):
+    return ''.join(f'{at:02x}: {data[at:at + 16].hex(" ")}{end}' for at in range(0, len(data), 16))
+
+
+CARD = header({0: 0xfddc0000, 2: 0xe141, 4: 0xfeb0000c, 5: 1})
+DUMPS = {
+    'raw': CARD,
+    'raw-short': CARD[:63],
+    'numbered': ('0000:00:02.0 Ethernet controller: Intel\n\tSubsystem: Intel\n'
+                 '\tRegion 0: Memory at fddc0000 (32-bit, non-prefetchable) [size=128K]\n'
+                 '\tRegion 2: I/O ports at e140 [disabled] [size=32]\n'
+                 '\tRegion 4: Memory at 1feb00000 (64-bit, prefetchable) [size=16K]\n'
+                 '\tExpansion ROM at fdd00000 [disabled] [size=256K]\n'
+                 '\tCapabilities: [50] SR-IOV\n\t\tRegion 0: Memory at 0 (64-bit)\n' +
+                 hexadecimal(CARD) + '\n').encode(),
+    'placed': ('00:02.0 Ethernet controller: Intel\n\tFlags: fast devsel\n'
+               '\tMemory at fddc0000 (32-bit, non-prefetchable) [size=128K]\n'
+               '\tI/O ports at e140 [size=32]\n'
+               '\t[virtual] Memory at 1feb00000 (64-bit, prefetchable) [size=16K]\n'
+               '\tMemory at <unassigned> (32-bit, non-prefetchable) [disabled]\n' +
+               hexadecimal(CARD)).encode(),
+    'several': ('00:02.0 a\r\n' + hexadecimal(CARD[:16], '\r\n') + '10000:e1:1f.7 b\n' +
+                hexadecimal(CARD[:32]) + '\n').encode(),
+    'nonsense': b'00:02.0 a\n00: 00 0g\n',
+    'unfinished': b'00:02.0 a\n\tRegion 0: Memory at fddc0000 (64-bit [size=99999999999T]\n'
+                  b'\tRegion 9: \n\tRegion \n00: 0',
+    'offset': b'00:02.0 a\n10: 00\n',
+}
+
 CORPORA = {
-    'config': CONFIG_SCRIPTS, 'decode': DECODE, 'link': LINK, 'server': SERVER, 'space': SPACE,
-    'version': VERSIONS,
+    'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION, 'link': LINK,
+    'server': SERVER, 'space': SPACE, 'version': VERSIONS,
 }
 
 
