@@ -162,7 +162,7 @@ static int assign_one(struct vfio_function *fn, const struct irq_request *q, uin
 	if (vector >= fn->irq.allocated && q->index == VFIO_PCI_MSI_IRQ_INDEX)
 		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q,
 				  "MSI cannot get more vectors while it is enabled");
-	if (vector >= vectors_granted(fn, q->index))
+	if (vector >= fn->irq.allocated && vector >= vectors_granted(fn, q->index))
 		return irq_refuse(fn, ENOSPC, VFIO_E_VECTORS, q, "the policy grants fewer vectors");
 	if (vector >= fn->irq.allocated)
 		fn->irq.allocated = vector + 1;

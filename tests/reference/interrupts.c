@@ -109,6 +109,7 @@ static void enable_messages(struct reference *r, int index, unsigned int count)
 	uint8_t *control = r->config + r->msi_at + MSI_CONTROL;
 
 	r->active = index;
+	r->used = count;
 	for (unsigned int v = 0; v < (index == MSI ? count : DEVICE_VECTORS); v++)
 		r->vectors[v].allocated = true;
 	if (index != MSI)
@@ -140,7 +141,7 @@ static int event_of(const struct reference *r, int fd, int *event)
 	return fcntl(fd, F_GETFD) < 0 ? -EBADF : -EINVAL;
 }
 
-/* C4.1, 1 to 4. The policy holds from the next request on. */
+/* C4.1, 1 to 4. What the policy grants no more, but was granted, stays. */
 static int assign_one(struct reference *r, unsigned int vector, int fd)
 {
 	struct reference_vector *v = &r->vectors[vector];
@@ -150,8 +151,10 @@ static int assign_one(struct reference *r, unsigned int vector, int fd)
 		return 0;
 	if (!v->allocated)
 		return -EINVAL;
-	if (vector >= r->granted)
+	if (vector >= r->granted && vector >= r->used)
 		return -ENOSPC;
+	if (vector >= r->used)
+		r->used = vector + 1;
 	return event_of(r, fd, &v->event);
 }
 

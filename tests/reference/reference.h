@@ -43,6 +43,7 @@ struct reference {
 	struct reference_vector vectors[DEVICE_VECTORS];
 	unsigned int allowed;		/* MSI: the largest Multiple Message Enable */
 	unsigned int granted;		/* vectors, by the administrator's policy */
+	unsigned int used;		/* those that were granted already */
 	bool level;			/* of the INTx pin */
 	bool masked;
 	int intx, error, request, rearm;	/* events */

@@ -260,6 +260,9 @@ def test_memory_decode_off(probe):
     client = probe.connect()
     client.put(CONFIG, COMMAND, IO_ON, 2)
     for region, offset in ((BAR0, 0), (BAR0, 0x1000), (BAR2, 0), (BAR5, 0)):
+        if region == BAR2:      # the vectors of MSI-X, which are nobody's memory
+            assert client.get(region, offset) == 0xffffffff
+            continue
         assert client.refused(Cmd.REGION_READ, access(region, offset, 4)) == 'EIO'
         assert client.refused(Cmd.REGION_WRITE, access(region, offset, 4, bytes(4))) == 'EIO'
     assert client.write(BAR4, 0, b'ports') == 5
