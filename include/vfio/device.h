@@ -119,6 +119,12 @@ struct vfio_function_ops {
 	void (*dma_gone)(struct vfio_function *fn, uint64_t iova, uint64_t size);
 	/* The function is being freed: free the model's own state. May be NULL. */
 	void (*free)(struct vfio_function *fn);
+	/*
+	 * A user has changed bits of the device's own registers in configuration space, of the
+	 * width bytes (1, 2 or 4) at offset: a vendor's register, say. It is done already. May be
+	 * NULL.
+	 */
+	void (*config_written)(struct vfio_function *fn, unsigned int offset, unsigned int width);
 };
 
 /* ---- life -------------------------------------------------------------------------------- */
@@ -170,12 +176,41 @@ void vfio_function_error(struct vfio_function *fn);
 /* The device is wanted back: asks its user to let go of it, by the REQ eventfd. */
 void vfio_function_request(struct vfio_function *fn);
 
+/* ---- what the device waits for ------------------------------------------------------------ */
+
+/*
+ * Call back when fd, a timerfd say, is readable, again and again until it is read; callback NULL:
+ * no more. The descriptor stays the model's; take it out before closing it. The callback runs in
+ * the function's one thread, whenever its driver waits (vfio_irq_wait(), vfio_dispatch()) or its
+ * server is idle, and may do all that the other callbacks may. 0, -EEXIST (it is watched already),
+ * -ENOENT (it is not), -EPERM (of a file that is always ready), -EBADF, -ENOMEM.
+ *
+ * Devices of vfiod cannot start threads or open files once they serve: make descriptors when the
+ * function is made. timerfd_settime() they can.
+ */
+int vfio_function_watch(struct vfio_function *fn, int fd,
+			void (*callback)(struct vfio_function *fn, int fd, void *arg), void *arg);
+
+/* ---- the device's own configuration space ------------------------------------------------- */
+
+/*
+ * The function's own registers in configuration space, as the device sees and sets them: 1, 2 or 4
+ * bytes at a multiple of that; outside of configuration space a read is all ones, a write nothing.
+ * What users write there, unless the virtual function keeps it, and what they read. The model may
+ * set any bit, read-only ones too: an error status before vfio_function_error(). It leaves alone
+ * what the library keeps: the header's BARs, lists of capabilities, MSI and MSI-X.
+ */
+uint32_t vfio_function_config_read(struct vfio_function *fn, unsigned int offset,
+				   unsigned int width);
+void vfio_function_config_write(struct vfio_function *fn, unsigned int offset, unsigned int width,
+				uint32_t value);
+
 /* ---- reset behind the back ---------------------------------------------------------------- */
 
 /*
  * The device has reset itself by a register of its own, and its BARs and Command register with it.
- * It decodes nothing until its user writes the Command register; then the library puts the BARs
- * back, and makes a record.
+ * It decodes nothing until its user switches decoding on again in the Command register; then the
+ * library puts the BARs back, and makes a record.
  */
 void vfio_function_backdoor_reset(struct vfio_function *fn);
 

@@ -68,8 +68,9 @@ int vfio_set_timeout(struct vfio_dev *dev, unsigned int milliseconds);
 /*
  * A server may ask for bytes of memory that was mapped without a descriptor, and it may go away.
  * Calls and vfio_irq_wait() take care of that while they run. A program with a poll loop of its
- * own adds this descriptor for POLLIN and calls vfio_dispatch() when it is readable. -ENOTSUP
- * where nothing of the sort can happen (in process, unless an eventfd re-arms INTx).
+ * own adds this descriptor for POLLIN and calls vfio_dispatch() when it is readable. A device in
+ * this process works there on what it waits for itself. -ENOTSUP where nothing of the sort can
+ * happen.
  */
 int vfio_poll_fd(struct vfio_dev *dev);
 /* Serve what is pending, without waiting: 0, or -ENODEV when the device is gone. */

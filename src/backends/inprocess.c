@@ -102,9 +102,7 @@ static int in_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 
 static int in_poll_fd(struct vfio_dev *dev)
 {
-	int fd = function_poll_fd(function_of(dev));
-
-	return fd >= 0 ? fd : -ENOTSUP;
+	return function_poll_fd(function_of(dev));
 }
 
 static int in_dispatch(struct vfio_dev *dev)

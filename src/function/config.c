@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/export.h"
 #include "function/function.h"
 
 static uint8_t config_byte(const struct vfio_function *fn, unsigned int at)
@@ -85,7 +86,7 @@ static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uin
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
 			unsigned int width)
 {
-	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0;
+	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0, reached;
 
 	for (unsigned int i = 0; i < width; i++)
 		value |= (uint32_t)in[i] << 8 * i;
@@ -93,10 +94,38 @@ static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t
 		function_before_command(fn, value);
 	store(fn, at, value, mask);
 	side_stored(fn, width);
+	reached = fn->side.outcome.device;
 	if (le32_get(fn->view.trapped + at) & mask)
 		function_run_hooks(fn, at, at + width);
 	side_finished(fn);
+	if (reached && fn->ops->config_written)
+		fn->ops->config_written(fn, at, width);
 }
+
+/* ---- the device's side --------------------------------------------------------------------- */
+
+static bool is_own_register(const struct vfio_function *fn, unsigned int offset, unsigned int width)
+{
+	return is_power_of_two(width) && width <= 4 && is_aligned(offset, width) &&
+	       is_inside(offset, width, fn->config_size);
+}
+
+EXPORT uint32_t vfio_function_config_read(struct vfio_function *fn, unsigned int offset,
+					  unsigned int width)
+{
+	if (!is_own_register(fn, offset, width))
+		return UINT32_MAX;
+	return le_get(fn->registers.value + offset, width);
+}
+
+EXPORT void vfio_function_config_write(struct vfio_function *fn, unsigned int offset,
+				       unsigned int width, uint32_t value)
+{
+	if (is_own_register(fn, offset, width))
+		le_put(fn->registers.value + offset, width, value);
+}
+
+/* ---- the user's ---------------------------------------------------------------------------- */
 
 /* A chunk belongs to one capability, or to none. */
 static unsigned int chunk_width(const struct vfio_function *fn, unsigned int at, size_t len)

@@ -75,6 +75,7 @@ static void free_engine(struct vfio_function *fn)
 	free(fn->irq.vectors);
 	space_finish(&fn->space);
 	signaler_finish(&fn->signaler);
+	events_finish(fn);
 	function_memory_free(fn);
 	for (unsigned int i = 0; i < NUM_BARS; i++)
 		free(fn->areas[i]);
@@ -89,8 +90,10 @@ static void free_engine(struct vfio_function *fn)
 static int make(struct vfio_function *fn, const struct vfio_function_description *description)
 {
 	struct vfio_error *err = &fn->no_handle;
-	int r = copy_description(fn, description);
+	int r = events_init(fn);
 
+	if (r == 0)
+		r = copy_description(fn, description);
 	if (r < 0)
 		return error_system(err, -r, "making a PCI function");
 	r = function_build(fn, err);
@@ -118,6 +121,7 @@ static struct vfio_function *allocate(const struct vfio_function_ops *ops, void 
 	policy_init(&fn->policy);
 	space_init(&fn->space);
 	signaler_init(&fn->signaler);
+	fn->events = -1;
 	for (unsigned int i = 0; i < NUM_BARS; i++)
 		fn->memory[i].fd = -1;
 	return fn;

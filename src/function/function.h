@@ -14,6 +14,7 @@
  *   irq.c        VFIO_DEVICE_SET_IRQS: the calls, ERR, REQ
  *   intx.c       the level interrupt
  *   vectors.c    MSI and MSI-X
+ *   events.c     what the function waits for: the model's descriptors, the user's to re-arm INTx
  *   reset.c      power-on, reset by every road
  *   dma.c        the device's way to memory, through the bus-master gate and the IOMMU
  *   policy.c     what the administrator decides
@@ -24,6 +25,7 @@
 #define LIBVFIO_FUNCTION_H
 
 #include <linux/pci_regs.h>
+#include <sys/queue.h>
 
 #include <vfio/device.h>
 #include <vfio/pci.h>
@@ -175,6 +177,8 @@ struct vfio_function {
 	struct bar_memory memory[NUM_BARS];
 	struct interrupts irq;
 	struct signaler signaler;
+	int events;			/* an epoll instance, with … */
+	LIST_HEAD(, watch) watches;	/* … the model's descriptors */
 	struct space space;
 	struct policy policy;
 	struct side side;
@@ -245,7 +249,16 @@ bool irq_can_deliver(const struct vfio_function *fn, uint32_t index);
 int intx_trigger(struct vfio_function *fn, const struct irq_request *q);
 int intx_set_mask(struct vfio_function *fn, const struct irq_request *q);
 void function_intx_disable_changed(struct vfio_function *fn, bool disabled);
-/* Something to poll and then to dispatch, or -1. */
+void intx_forget_rearm(struct vfio_function *fn);
+/* The user's eventfd may have been signalled. */
+void intx_rearm(struct vfio_function *fn);
+
+/* events.c */
+int events_init(struct vfio_function *fn);
+void events_finish(struct vfio_function *fn);
+int events_watch_rearm(struct vfio_function *fn, int fd);
+void events_forget_rearm(struct vfio_function *fn, int fd);
+/* Something to poll and then to dispatch. */
 int function_poll_fd(const struct vfio_function *fn);
 void function_dispatch(struct vfio_function *fn);
 

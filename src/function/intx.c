@@ -68,6 +68,12 @@ static int set_eventfd(struct vfio_function *fn, const struct irq_request *q)
 	return 0;
 }
 
+void intx_forget_rearm(struct vfio_function *fn)
+{
+	events_forget_rearm(fn, fn->irq.unmask);
+	fd_close(&fn->irq.unmask);
+}
+
 int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 {
 	struct interrupts *irq = &fn->irq;
@@ -77,7 +83,7 @@ int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 		if (!active || !(q->flags & VFIO_IRQ_SET_DATA_NONE))
 			return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
 		fd_close(&irq->intx);
-		fd_close(&irq->unmask);
+		intx_forget_rearm(fn);
 		irq->active = NO_INDEX;
 		return 0;
 	}
@@ -111,18 +117,18 @@ static int unmask_by_eventfd(struct vfio_function *fn, const struct irq_request 
 		return irq_refuse(fn, EBUSY, VFIO_E_IRQ_STATE, q,
 				  "an eventfd is set for this already");
 	}
-	fd_close(&fn->irq.unmask);
+	r = events_watch_rearm(fn, fd);
+	if (r < 0) {
+		fd_close(&fd);
+		return side_keep(fn, error_system(fn->err, -r, "watching an eventfd"));
+	}
+	intx_forget_rearm(fn);
 	fn->irq.unmask = fd;
-	function_dispatch(fn);
+	intx_rearm(fn);
 	return 0;
 }
 
-int function_poll_fd(const struct vfio_function *fn)
-{
-	return fn->irq.unmask;
-}
-
-void function_dispatch(struct vfio_function *fn)
+void intx_rearm(struct vfio_function *fn)
 {
 	if (fn->irq.unmask >= 0 && fd_take(fn->irq.unmask) && fn->irq.masked)
 		unmask(fn);

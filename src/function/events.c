@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a function waits for: descriptors of the model's, such as timers, and the user's eventfd that
+ * re-arms INTx. All are behind one descriptor, which whoever drives the function polls.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/export.h"
+#include "base/fd.h"
+#include "function/function.h"
+
+#define REARM UINT64_MAX
+#define BATCH 16
+
+struct watch {
+	LIST_ENTRY(watch) link;
+	int fd;
+	void (*callback)(struct vfio_function *fn, int fd, void *arg);
+	void *arg;
+};
+
+int events_init(struct vfio_function *fn)
+{
+	LIST_INIT(&fn->watches);
+	fn->events = epoll_create1(EPOLL_CLOEXEC);
+	return fn->events < 0 ? -errno : 0;
+}
+
+static struct watch *find(struct vfio_function *fn, uint64_t fd)
+{
+	struct watch *w;
+
+	LIST_FOREACH(w, &fn->watches, link)
+		if ((uint64_t)w->fd == fd)
+			return w;
+	return NULL;
+}
+
+static void forget(struct vfio_function *fn, struct watch *w)
+{
+	/* Its owner may have closed it already. */
+	epoll_ctl(fn->events, EPOLL_CTL_DEL, w->fd, NULL);
+	LIST_REMOVE(w, link);
+	free(w);
+}
+
+void events_finish(struct vfio_function *fn)
+{
+	while (!LIST_EMPTY(&fn->watches))
+		forget(fn, LIST_FIRST(&fn->watches));
+	fd_close(&fn->events);
+}
+
+static int add(struct vfio_function *fn, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event e = { .events = events, .data.u64 = tag };
+
+	return epoll_ctl(fn->events, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+EXPORT int vfio_function_watch(struct vfio_function *fn, int fd,
+			       void (*callback)(struct vfio_function *fn, int fd, void *arg),
+			       void *arg)
+{
+	struct watch *w = fd < 0 ? NULL : find(fn, fd);
+	int r;
+
+	if (!callback) {
+		if (!w)
+			return -ENOENT;
+		forget(fn, w);
+		return 0;
+	}
+	if (w)
+		return -EEXIST;
+	w = malloc(sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	*w = (struct watch){ .fd = fd, .callback = callback, .arg = arg };
+	r = add(fn, fd, EPOLLIN, fd);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	LIST_INSERT_HEAD(&fn->watches, w, link);
+	return 0;
+}
+
+/*
+ * The eventfd that re-arms INTx is the user's, and may be one that a read does not empty: hear of
+ * each signal once. 0 or a negative errno.
+ */
+int events_watch_rearm(struct vfio_function *fn, int fd)
+{
+	return fd < 0 ? 0 : add(fn, fd, EPOLLIN | EPOLLET, REARM);
+}
+
+/* Before it is closed: its other holder keeps it open. */
+void events_forget_rearm(struct vfio_function *fn, int fd)
+{
+	if (fd >= 0)
+		epoll_ctl(fn->events, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int function_poll_fd(const struct vfio_function *fn)
+{
+	return fn->events;
+}
+
+/* A callback may take out any watch, so that each is looked for again. */
+void function_dispatch(struct vfio_function *fn)
+{
+	struct epoll_event events[BATCH];
+	int n = epoll_wait(fn->events, events, BATCH, 0);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t tag = events[i].data.u64;
+		struct watch *w = tag == REARM ? NULL : find(fn, tag);
+
+		if (tag == REARM)
+			intx_rearm(fn);
+		else if (w)
+			w->callback(fn, w->fd, w->arg);
+	}
+}
