@@ -42,7 +42,7 @@ struct vfio_dev;
  * Open the device that name (NULL: the environment variable VFIO_DEVICE) names and store a
  * handle in *dev. On failure *dev is NULL and *err, unless err is NULL, says why. The device is
  * in its power-on state: memory and I/O decoding on, bus mastering off, no interrupt enabled, no
- * memory mapped.
+ * memory mapped. (Where an administrator says at-close = keep, only the last three hold.)
  */
 int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
@@ -160,11 +160,11 @@ ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t offset
 
 /*
  * The side channel: what PCI has no way to say. A record for each write that lost bits (the same
- * write again and again is one record, and counted), each reset, power change or access that
- * failed, each restored BAR. *cursor is 0 at first; each call that returns 1 stores the next record
- * and moves it on; 0 when there is no further one. The device keeps the last 64; older ones are
- * passed over. Over a socket a client is told of its own only. Reading takes nothing away.
- * -ENOTSUP as above.
+ * write again and again is one record, and counted; sizing a BAR makes none), each reset, power
+ * change or access that failed, each restored BAR. *cursor is 0 at first; each call that returns 1
+ * stores the next record and moves it on; 0 when there is no further one. The device keeps the last
+ * 64; older ones are passed over. Over a socket a client is told of its own only. Reading takes
+ * nothing away. -ENOTSUP as above.
  */
 int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record);
 

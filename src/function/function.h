@@ -74,6 +74,7 @@ struct view {
 	uint8_t write[CONFIG_ROOM];	/* a write stores, there or there */
 	uint8_t clear[CONFIG_ROOM];	/* a one clears, there or there */
 	uint8_t trapped[CONFIG_ROOM];	/* a write runs a hook */
+	uint8_t kept[CONFIG_ROOM];	/* the shadow answers in the filtered view, too */
 	uint8_t policy[CONFIG_ROOM];	/* writable by PCI, refused by policy */
 	uint16_t owner[CONFIG_MAX];	/* whose byte: an index into owners, or NO_OWNER */
 	unsigned int nowners;

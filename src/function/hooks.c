@@ -52,14 +52,15 @@ static void bar_written(struct vfio_function *fn, unsigned int reg)
 	const struct vfio_bar_description *bar = &fn->description.bars[i];
 	bool upper = i && (bar[-1].flags & VFIO_BAR_MEM64) && bar[-1].size;
 	uint8_t *at = fn->view.shadow + reg;
-	uint32_t value = le32_get(at);
+	uint32_t value = le32_get(at), type = bar->size && !upper ? 0xf : 0;
 
 	if (upper)
 		value &= ~(bar[-1].size - 1) >> 32;
 	else if (!bar->size)
 		value = 0;
 	else
-		value = (value & ~(bar->size - 1)) | (le32_get(fn->view.power_on + reg) & 0xf);
+		value = (value & ~(bar->size - 1)) | (le32_get(fn->view.power_on + reg) & type);
+	side_undo(fn, reg, (value ^ le32_get(at)) & ~type);	/* nobody means to change the type */
 	le32_put(at, value);
 }
 
@@ -69,6 +70,7 @@ static void rom_written(struct vfio_function *fn, unsigned int reg)
 	uint8_t *at = fn->view.shadow + reg;
 	uint32_t mask = fn->rom_size ? ~(fn->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE : 0;
 
+	side_undo(fn, reg, le32_get(at) & ~mask);
 	le32_put(at, le32_get(at) & mask);
 }
 
@@ -129,14 +131,14 @@ static void msi_written(struct vfio_function *fn, unsigned int reg)
 		*at &= ~PCI_MSI_FLAGS_ENABLE;
 		side_undo(fn, reg, PCI_MSI_FLAGS_ENABLE);
 		side_note(fn, EINVAL, VFIO_E_IRQ_STATE, VFIO_BY_FUNCTION,
-			  "VFIO_DEVICE_SET_IRQS does it, with eventfds for the vectors",
+			  "vfio_irq_enable() does it, or VFIO_DEVICE_SET_IRQS",
 			  "a write asked for MSI to be enabled, which no vector is set up for");
 	}
 	if (multiple > fn->irq.msi_allowed) {
 		*at = (*at & ~PCI_MSI_FLAGS_QSIZE) | fn->irq.msi_allowed << 4;
 		side_undo(fn, reg, PCI_MSI_FLAGS_QSIZE);
-		side_note(fn, EINVAL, VFIO_E_VECTORS, VFIO_BY_FUNCTION,
-			  "ask for more with VFIO_DEVICE_SET_IRQS",
+		side_note(fn, EINVAL, VFIO_E_IRQ_STATE, VFIO_BY_FUNCTION,
+			  "enable more with vfio_irq_enable(), or VFIO_DEVICE_SET_IRQS",
 			  "a write asked for %u MSI vectors, and %u are set up", 1u << multiple,
 			  1u << fn->irq.msi_allowed);
 	}
@@ -152,14 +154,17 @@ static void msi_mask_written(struct vfio_function *fn, unsigned int reg)
 
 /* ---- PCI Express and Advanced Features ---------------------------------------------------- */
 
-static void reset_asked(struct vfio_function *fn, bool offered, const char *name)
+static void reset_asked(struct vfio_function *fn, bool offered, unsigned int reg, uint32_t bit,
+			const char *name)
 {
-	if (offered)
+	if (offered) {
 		function_reset_model(fn);
-	else
-		side_note(fn, EINVAL, VFIO_E_RESET, VFIO_BY_FUNCTION,
-			  "vfio_reset_probe() says how the device can be reset",
-			  "a write asked for a reset by %s, which the device lacks", name);
+		return;
+	}
+	side_undo(fn, reg, bit);
+	side_note(fn, EINVAL, VFIO_E_RESET, VFIO_BY_FUNCTION,
+		  "vfio_reset_probe() says how the device can be reset",
+		  "a write asked for a reset by %s, which the device lacks", name);
 }
 
 /* The device is never asked for more than the host has set its payload to; 6 and 7 mean nothing. */
@@ -189,7 +194,8 @@ static void express_written(struct vfio_function *fn, unsigned int reg)
 	if (!(control & PCI_EXP_DEVCTL_BCR_FLR))
 		return;
 	le16_put(at, control & ~PCI_EXP_DEVCTL_BCR_FLR);
-	reset_asked(fn, le32_get(cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR, "PCI Express");
+	reset_asked(fn, le32_get(cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR, reg,
+		    PCI_EXP_DEVCTL_BCR_FLR, "PCI Express");
 }
 
 static void af_written(struct vfio_function *fn, unsigned int reg)
@@ -200,8 +206,8 @@ static void af_written(struct vfio_function *fn, unsigned int reg)
 	if (!(*at & PCI_AF_CTRL_FLR))
 		return;
 	*at &= ~PCI_AF_CTRL_FLR;
-	reset_asked(fn, (fn->registers.value[fn->layout.af + PCI_AF_CAP] & both) == both,
-		    "Advanced Features");
+	reset_asked(fn, (fn->registers.value[fn->layout.af + PCI_AF_CAP] & both) == both, reg,
+		    PCI_AF_CTRL_FLR, "Advanced Features");
 }
 
 /* ---- which register has which hook -------------------------------------------------------- */

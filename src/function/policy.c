@@ -23,7 +23,7 @@ static const struct vfio_policy_key keys[] = {
 		   "capabilities that are taken out of the lists" },
 	[HIDDEN] = { "hidden", "raw, zero", "raw",
 		     "what is read where a hidden capability lies" },
-	[VECTORS] = { "vectors", "all, or a number", "all",
+	[VECTORS] = { "vectors", "all, or a number up to 2048", "all",
 		      "the most MSI or MSI-X vectors that a driver is granted" },
 	[HOST_LACKS] = { "host-lacks", "none, or kinds of interrupts: intx, msi, msix", "none",
 			 "kinds of interrupts that cannot be delivered as they are" },
@@ -287,6 +287,7 @@ static bool is_used(const struct vfio_function *fn)
 static int adopt(struct vfio_function *fn, const struct policy *p)
 {
 	struct policy before = fn->policy;
+	uint64_t resets = fn->resets;
 	struct vfio_error told;
 	int r;
 
@@ -297,14 +298,47 @@ static int adopt(struct vfio_function *fn, const struct policy *p)
 				"mapped"));
 	fn->policy = *p;
 	r = function_view(fn);
-	if (r == 0)
-		return function_power_on(fn);
+	if (r == 0) {
+		r = function_power_on(fn);
+		fn->resets = resets;	/* that was at nobody's wish */
+		return r;
+	}
 	told = *fn->err;
 	fn->policy = before;
 	function_view(fn);
 	function_power_on(fn);
 	*fn->err = told;
 	return side_keep(fn, r);
+}
+
+/* Of a long list of capabilities, the one that is none. */
+static const char *bad_word(const char *list, char word[WORD_ROOM])
+{
+	while (next_word(&list, word))
+		if (structure_of(word) == UINT32_MAX)
+			return word;
+	return NULL;
+}
+
+static int refuse_value(struct vfio_function *fn, enum key which, const char *value)
+{
+	const char *remedy = "`vfiod --print-policy` lists keys and values";
+	char room[WORD_ROOM];
+	const char *word = which == HIDE ? bad_word(value, room) : NULL;
+
+	if (word)
+		error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY, remedy,
+			  "the policy 'hide': '%s' is no capability that is known, nor the number "
+			  "of one", word);
+	else if (which == HIDE)
+		error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY, remedy,
+			  "the policy 'hide': the list has %zu bytes, and at most %zu are allowed",
+			  strlen(value), sizeof(fn->policy.hide) - 1);
+	else
+		error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY, remedy,
+			  "the policy '%s' cannot be '%s': %s", keys[which].name, value,
+			  keys[which].values);
+	return side_keep(fn, -EINVAL);
 }
 
 int function_policy_set(struct vfio_function *fn, const char *key, const char *value)
@@ -315,9 +349,7 @@ int function_policy_set(struct vfio_function *fn, const char *key, const char *v
 	if (which < 0)
 		return which;
 	if (!parse(&p, which, value))
-		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY,
-				"`vfiod --print-policy` lists keys and values",
-				"the policy '%s' cannot be '%s': %s", key, value, keys[which].values));
+		return refuse_value(fn, which, value);
 	if (which != VECTORS && which != AT_CLOSE)
 		return adopt(fn, &p);
 	fn->policy = p;

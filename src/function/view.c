@@ -43,6 +43,13 @@ static void add_fields(struct vfio_function *fn, uint32_t structure, unsigned in
 		v->write[at] &= ~v->clear[at];
 }
 
+/* The virtual function answers, in any view: links of what is shown, zeros for what is not. */
+static void keep(struct view *v, unsigned int at, unsigned int length)
+{
+	memset(v->virt + at, 0xff, length);
+	memset(v->kept + at, 0xff, length);
+}
+
 static void own(struct view *v, const struct vfio_pci_capability *cap)
 {
 	v->owners[v->nowners] = *cap;
@@ -79,12 +86,12 @@ static void add_capability(struct vfio_function *fn, struct vfio_pci_capability 
 	own(v, cap);
 	if (s && s->exposure == VFIO_PCI_OPEN)
 		memset(v->write + cap->offset + header, 0xff, cap->length - header);
-	else
+	else if (number & 0xffff)	/* 0 is the header's number, and no capability's */
 		add_fields(fn, number, cap->offset, cap->length);
 	if (header == 4)
-		memset(v->virt + cap->offset, 0xff, 4);
+		keep(v, cap->offset, 4);
 	else
-		v->virt[cap->offset + PCI_CAP_LIST_NEXT] = 0xff;
+		keep(v, cap->offset + PCI_CAP_LIST_NEXT, 1);
 }
 
 /* ---- the lists ---------------------------------------------------------------------------- */
@@ -108,8 +115,11 @@ static bool is_shown(const struct vfio_function *fn, uint32_t number, unsigned i
 {
 	const struct vfio_pci_structure *s = vfio_pci_find(number);
 
-	if (!s || s->exposure == VFIO_PCI_HIDDEN || policy_hides(&fn->policy, number) ||
-	    is_empty(fn, number, at))
+	bool filtered = fn->policy.view == VIEW_FILTERED;	/* all that the registers have */
+
+	if (policy_hides(&fn->policy, number))
+		return false;
+	if (!filtered && (!s || s->exposure == VFIO_PCI_HIDDEN || is_empty(fn, number, at)))
 		return false;
 	if (fn->policy.lacking != LACKING_HIDE)
 		return true;
@@ -147,7 +157,7 @@ static void hide(struct vfio_function *fn, const struct vfio_pci_capability *cap
 	if (!fn->policy.hidden_zero)
 		return;
 	own(v, cap);
-	memset(v->virt + cap->offset, 0xff, cap->length);
+	keep(v, cap->offset, cap->length);
 	memset(v->shadow + cap->offset, 0, cap->length);
 }
 
@@ -183,6 +193,8 @@ static void add_standard(struct vfio_function *fn)
 	if (!(v->shadow[PCI_STATUS] & PCI_STATUS_CAP_LIST))
 		return;
 	*link = 0;
+	keep(v, PCI_CAPABILITY_LIST, 1);
+	v->kept[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 	for (unsigned int i = 0; i < n; i++) {
 		if (!is_shown(fn, caps[i].id, caps[i].offset)) {
 			hide(fn, &caps[i]);
@@ -218,7 +230,7 @@ static void add_extended(struct vfio_function *fn)
 			hide(fn, &caps[i]);
 			if (i == 0) {
 				own(v, &null);
-				memset(v->virt + FIRST_EXTENDED, 0xff, 4);
+				keep(v, FIRST_EXTENDED, 4);
 				le32_put(link, 0);
 			}
 			continue;
@@ -260,8 +272,10 @@ static void shadow_header(struct vfio_function *fn)
 	struct view *v = &fn->view;
 
 	shadow_bars(fn);
-	if (!irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX) && fn->policy.lacking == LACKING_HIDE)
+	if (!irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX) && fn->policy.lacking == LACKING_HIDE) {
 		v->shadow[PCI_INTERRUPT_PIN] = 0;
+		keep(v, PCI_INTERRUPT_PIN, 1);
+	}
 	if (!d->virtual_function)
 		return;
 	/* SR-IOV 1.1, 3.4.1: a virtual function has no IDs, no pin and no memory enable. */
@@ -277,8 +291,8 @@ static void shadow_header(struct vfio_function *fn)
 /* ---- the whole ---------------------------------------------------------------------------- */
 
 /*
- * The registers as they are; what the virtual view would keep for itself, or PCI would let a host
- * write, is refused.
+ * The registers as they are, with the lists of what is not hidden by the administrator; what the
+ * virtual view would keep for itself, or PCI would let a host write, is refused.
  */
 static void filter(struct vfio_function *fn)
 {
@@ -292,7 +306,7 @@ static void filter(struct vfio_function *fn)
 		v->clear[at] &= ~v->virt[at];
 		v->policy[at] = writable & ~(v->write[at] | v->clear[at]);
 		v->trapped[at] &= v->write[at];
-		v->virt[at] = 0;
+		v->virt[at] &= v->kept[at];
 	}
 }
 

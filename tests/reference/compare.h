@@ -24,6 +24,6 @@ unsigned int new_records(struct roads *r);
  * Where did the last write go? Somewhere if it was to change anything. And what was lost has a
  * record; if it was lost again, that is the last one.
  */
-bool check_where(struct roads *r, uint32_t where);
+bool check_where(struct roads *r, unsigned int at, size_t len, uint32_t where);
 
 #endif

@@ -32,7 +32,7 @@ static bool write_config(struct roads *r, unsigned int at, const void *bytes, si
 	if (!same(r, "writing configuration space", n,
 		  reference_write(&r->reference, at, bytes, len)))
 		return false;
-	return n <= 0 || check_where(r, where);
+	return n <= 0 || check_where(r, at, len, where);
 }
 
 static bool write_value(struct roads *r, unsigned int at, uint32_t value, unsigned int width)
