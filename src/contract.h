@@ -53,6 +53,7 @@ struct feature_record {
 	uint64_t cursor;
 	struct vfio_error record;
 	uint32_t found;			/* is there one? */
+	uint32_t of_call;		/* is it of a call that failed, and not of a silent loss? */
 };
 
 struct feature_vectors {

@@ -17,6 +17,65 @@ static struct sock *sock_of(struct vfio_dev *dev)
 	return (struct sock *)dev;
 }
 
+/* ---- what the server knows beside the protocol --------------------------------------------- */
+
+/* The answer is the question's length, whatever the question was. */
+static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	struct wire_feature q = { .argsz = sizeof(q) + len, .flags = flags };
+	uint8_t reply[sizeof(q) + FEATURE_MAX];
+	struct exchange x = {
+		.command = WIRE_DEVICE_FEATURE, .fixed = &q, .fixed_len = sizeof(q),
+		.data = data, .data_len = len,
+		.reply = reply, .reply_least = sizeof(q) + len, .reply_room = sizeof(q) + len,
+		.what = "asking for a feature of libvfio's own",
+	};
+	int r;
+
+	if (len > FEATURE_MAX)
+		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
+				 "a feature of %zu bytes", len);
+	r = link_call(&sock_of(dev)->link, &x);
+	if (r == 0)
+		memcpy(data, reply + sizeof(q), len);
+	return r;
+}
+
+#define MANY_RECORDS 100		/* more than any device keeps */
+
+/*
+ * The server has refused a call, with no more than an errno. One of libvfio's own has a record of
+ * it, which says who refused, why, and what to do: the last that is of a call and has that errno.
+ */
+static void explain(struct sock *s, int err)
+{
+	struct vfio_error told = s->dev.error;
+	struct feature_record q = { .cursor = s->records, .found = 1 };
+	int64_t deadline = clock_ms() + s->link.timeout_ms;
+
+	for (unsigned int i = 0; i < MANY_RECORDS && q.found && !s->is_mute; i++) {
+		if (clock_left(deadline) == 0)
+			break;
+		s->records = q.cursor;
+		if (sock_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q, sizeof(q)) < 0)
+			s->is_mute = true;
+		else if (q.found && q.of_call && q.record.err == err && q.cursor > s->records)
+			told = q.record;
+	}
+	/* It may come from a stranger. */
+	told.what[sizeof(told.what) - 1] = told.remedy[sizeof(told.remedy) - 1] = '\0';
+	error_set(&s->dev.error, err, told.code, told.who, told.remedy, "%s", told.what);
+}
+
+static int call(struct sock *s, struct exchange *x)
+{
+	int r = link_call(&s->link, x);
+
+	if (r < 0 && s->link.fd >= 0 && s->dev.error.who == VFIO_BY_SERVER)
+		explain(s, -r);
+	return r;
+}
+
 /* ---- what the device is ------------------------------------------------------------------- */
 
 static int sock_info(struct vfio_dev *dev, struct vfio_device_info *info)
@@ -61,7 +120,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .takes_fd = true,
 		.what = "asking for a region",
 	};
-	int r = link_call(&s->link, &x);
+	int r = call(s, &x);
 
 	if (r < 0)
 		return r;
@@ -126,7 +185,7 @@ static int sock_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_i
 		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
 		.what = "asking for an interrupt index",
 	};
-	int r = link_call(&sock_of(dev)->link, &x);
+	int r = call(sock_of(dev), &x);
 
 	if (r < 0)
 		return r;
@@ -165,7 +224,7 @@ static ssize_t access_once(struct sock *s, bool write, uint32_t region, uint64_t
 	if (!reply)
 		return error_system(&s->dev.error, ENOMEM, "%s", x.what);
 	x.reply = reply;
-	r = link_call(&s->link, &x);
+	r = call(s, &x);
 	if (r == 0) {
 		memcpy(&q, reply, sizeof(q));
 		if (q.count > len || x.reply_len != sizeof(q) + (write ? 0 : q.count))
@@ -224,7 +283,7 @@ static int sock_reset(struct vfio_dev *dev)
 {
 	struct exchange x = { .command = WIRE_RESET, .what = "resetting the device" };
 
-	return link_call(&sock_of(dev)->link, &x);
+	return call(sock_of(dev), &x);
 }
 
 /* ---- interrupts --------------------------------------------------------------------------- */
@@ -250,7 +309,7 @@ static int set_run(struct sock *s, const struct irq_request *request, uint32_t f
 		x.fds = request->fds + first;
 		x.nfds = count;
 	}
-	return link_call(&s->link, &x);
+	return call(s, &x);
 }
 
 /* After a failure half-way. What went wrong before is what is told. */
@@ -362,7 +421,7 @@ static int send_map(struct sock *s, const struct dma_map *map)
 		.what = "mapping memory", .len = map->size, .at = map->iova,
 	};
 
-	return link_call(&s->link, &x);
+	return call(s, &x);
 }
 
 static int sock_dma_map(struct vfio_dev *dev, const struct dma_map *map)
@@ -400,7 +459,7 @@ static void send_unmap(void *arg, uint64_t iova, uint64_t size)
 		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
 		.what = "unmapping memory", .len = size, .at = iova,
 	};
-	int r = link_call(&u->sock->link, &x);
+	int r = call(u->sock, &x);
 	if (u->r == 0)
 		u->r = r;
 }
@@ -415,28 +474,6 @@ static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, ui
 }
 
 /* ---- the rest ----------------------------------------------------------------------------- */
-
-/* The answer is the question's length, whatever the question was. */
-static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
-{
-	struct wire_feature q = { .argsz = sizeof(q) + len, .flags = flags };
-	uint8_t reply[sizeof(q) + FEATURE_MAX];
-	struct exchange x = {
-		.command = WIRE_DEVICE_FEATURE, .fixed = &q, .fixed_len = sizeof(q),
-		.data = data, .data_len = len,
-		.reply = reply, .reply_least = sizeof(q) + len, .reply_room = sizeof(q) + len,
-		.what = "asking for a feature of libvfio's own",
-	};
-	int r;
-
-	if (len > FEATURE_MAX)
-		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
-				 "a feature of %zu bytes", len);
-	r = link_call(&sock_of(dev)->link, &x);
-	if (r == 0)
-		memcpy(data, reply + sizeof(q), len);
-	return r;
-}
 
 static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
 {
@@ -488,6 +525,8 @@ void socket_disconnect(struct sock *s)
 		fd_close(&s->regions[i].fd);
 	memset(s->asked, 0, sizeof(s->asked));
 	memset(s->enabled, 0, sizeof(s->enabled));
+	s->records = 0;
+	s->is_mute = false;
 	link_finish(&s->link);
 	space_finish(&s->space);
 }

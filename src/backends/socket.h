@@ -28,6 +28,8 @@ struct sock {
 	struct vfio_region regions[MAX_REGIONS];	/* fds are ours */
 	bool asked[MAX_REGIONS];
 	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
+	uint64_t records;		/* the cursor of those that were read */
+	bool is_mute;			/* the server has no records */
 	char *path;			/* of the server's socket; NULL: it is not known */
 };
 

@@ -7,6 +7,8 @@
 
 #include "base/export.h"
 
+#define MAX_ERRNO 4095
+
 EXPORT const char *vfio_refuser_name(enum vfio_refuser who)
 {
 	switch (who) {
@@ -53,9 +55,18 @@ static void make_printable(char *s)
 			*s = '?';
 }
 
+static void clear_tail(char *text, size_t size)
+{
+	size_t len = strlen(text);
+
+	memset(text + len, 0, size - len);
+}
+
 static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum vfio_refuser who,
 		const char *remedy, const char *format, va_list args)
 {
+	if (err < 0 || err > MAX_ERRNO)		/* a stranger's */
+		err = EIO;
 	if (!e)
 		return -err;
 	e->err = err;
@@ -65,6 +76,9 @@ static int fill(struct vfio_error *e, int err, enum vfio_error_code code, enum v
 	make_printable(e->what);
 	snprintf(e->remedy, sizeof(e->remedy), "%s", remedy ? remedy : "");
 	make_printable(e->remedy);
+	/* Records are sent whole: nothing of earlier ones may be left in them. */
+	clear_tail(e->what, sizeof(e->what));
+	clear_tail(e->remedy, sizeof(e->remedy));
 	return -err;
 }
 

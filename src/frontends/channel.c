@@ -110,6 +110,9 @@ EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_c
 	r = get(dev, FEATURE_CONFIG_INFO, info, sizeof(*info));
 	if (r == -EFAULT)
 		return no_such_dword(dev, offset);
+	if (r == 0 && info->offset != offset)
+		return error_set(&dev->error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
+				 "the server explains another dword than %#x", offset);
 	if (!is_unknown(r))
 		return r;
 	*info = (struct vfio_config_info){ .offset = offset };

@@ -73,6 +73,7 @@ void client_reap(struct client *c)
 	server_remove(s, &c->source);
 	drop_postponed(c);
 	inbox_clear(&c->in);
+	fd_close(&c->reply.fd);
 	/* Our copy of the device's descriptor would keep its connection open. */
 	if (s->device.fd >= 0)
 		server_remove(s, &s->device);
@@ -506,6 +507,7 @@ int client_init(struct client *c, struct vfio_server *s)
 	c->server = s;
 	c->memory = (struct dma_peer){ .read = memory_read, .write = memory_write, .arg = c };
 	STAILQ_INIT(&c->postponed);
+	c->reply.fd = -1;
 	c->reply.buf = malloc(WIRE_MAX_MESSAGE);
 	c->request = malloc(WIRE_MAX_MESSAGE);
 	return c->reply.buf && c->request ? inbox_init(&c->in) : -ENOMEM;
@@ -523,7 +525,7 @@ void client_finish(struct client *c)
 	free(c->request);
 }
 
-#define MANY_RECORDS 1000	/* more than any device keeps */
+#define MANY_RECORDS 100		/* more than any device keeps */
 
 /* The cursor behind the last record that there is. */
 static uint64_t last_record(struct vfio_dev *dev)

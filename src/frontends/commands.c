@@ -144,7 +144,9 @@ static int handle_region_info(struct client *c, const struct wire_message *m, ui
 	if (chain && q.argsz >= sizeof(q) + chain) {
 		region.flags |= VFIO_REGION_INFO_FLAG_CAPS;
 		len += put_areas(reply + sizeof(q), &region);
-		c->reply.fd = region.fd;
+		c->reply.fd = fd_copy(region.fd);	/* the device may close its own meanwhile */
+		if (c->reply.fd < 0)
+			return c->reply.fd;
 	}
 	q = (struct wire_region_info){
 		.argsz = sizeof(q) + chain, .flags = region.flags, .index = q.index,
@@ -260,14 +262,16 @@ static int handle_reset(struct client *c, const struct wire_message *m, uint8_t 
 	return c->server->dev->backend->reset(c->server->dev);
 }
 
-/* What was refused to the clients before is not this one's business. */
-static void skip_records(const struct client *c, uint32_t flags, void *data, size_t len)
+/*
+ * What was refused to the clients before is not this one's business, not even how much it was: its
+ * cursors count from the first record that is its own.
+ */
+static void shift_cursor(uint32_t flags, void *data, size_t len, uint64_t by)
 {
 	struct feature_record *q = data;
 
-	if ((flags & VFIO_DEVICE_FEATURE_MASK) == FEATURE_RECORD && len >= sizeof(*q) &&
-	    q->cursor < c->first_record)
-		q->cursor = c->first_record;
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) == FEATURE_RECORD && len >= sizeof(*q))
+		q->cursor += by;
 }
 
 /* The data of a GET comes back in place of the question. */
@@ -284,10 +288,11 @@ static int handle_feature(struct client *c, const struct wire_message *m, uint8_
 	if (!dev->backend->feature)
 		return -ENOTTY;
 	memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
-	skip_records(c, q.flags, reply + sizeof(q), len);
+	shift_cursor(q.flags, reply + sizeof(q), len, c->first_record);
 	r = dev->backend->feature(dev, q.flags, reply + sizeof(q), len);
 	if (r < 0)
 		return r;
+	shift_cursor(q.flags, reply + sizeof(q), len, -c->first_record);
 	q.argsz = sizeof(q) + len;
 	memcpy(reply, &q, sizeof(q));
 	return sizeof(q) + len;
@@ -334,14 +339,14 @@ void client_handle(struct client *c, const struct wire_message *m)
 	int r;
 
 	c->reply.len = c->reply.sent = 0;
-	c->reply.fd = -1;
+	fd_close(&c->reply.fd);
 	if ((h.flags & WIRE_TYPE) != WIRE_IS_CALL) {
 		client_fail(c, "it sent a reply that nobody asked for (id %u)", h.id);
 		return;
 	}
 	r = handle(c, m, c->reply.buf + sizeof(h));
 	if (h.flags & WIRE_NO_REPLY) {
-		c->reply.fd = -1;
+		fd_close(&c->reply.fd);
 		return;
 	}
 	h.flags = WIRE_IS_REPLY | (r < 0 ? WIRE_ERROR : 0);
@@ -350,5 +355,5 @@ void client_handle(struct client *c, const struct wire_message *m)
 	memcpy(c->reply.buf, &h, sizeof(h));
 	c->reply.len = h.size;
 	if (r < 0)
-		c->reply.fd = -1;
+		fd_close(&c->reply.fd);
 }

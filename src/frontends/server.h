@@ -42,7 +42,7 @@ struct postponed {
 struct outgoing {
 	uint8_t *buf;			/* WIRE_MAX_MESSAGE bytes */
 	size_t sent, len;
-	int fd;				/* to go with the first byte, or -1; the device's */
+	int fd;				/* to go with the first byte, or -1; a copy */
 };
 
 struct client {

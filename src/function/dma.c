@@ -50,12 +50,12 @@ static void gone(void *arg, uint64_t iova, uint64_t size)
 
 int function_dma_map(struct vfio_function *fn, const struct dma_map *map)
 {
-	return space_map(&fn->space, map, fn->err);
+	return side_keep(fn, space_map(&fn->space, map, fn->err));
 }
 
 int function_dma_unmap(struct vfio_function *fn, uint64_t iova, uint64_t size, uint64_t *unmapped)
 {
-	return space_unmap(&fn->space, iova, size, unmapped, gone, fn, fn->err);
+	return side_keep(fn, space_unmap(&fn->space, iova, size, unmapped, gone, fn, fn->err));
 }
 
 void function_dma_clear(struct vfio_function *fn)

@@ -23,6 +23,9 @@ static void writable(const struct vfio_function *fn, unsigned int at, struct vfi
 	info->trapped = le32_get(v->trapped + at);
 	info->policy = le32_get(v->policy + at);
 	info->raw = le32_get(own->value + at);
+	for (unsigned int i = 0; i < 4; i++)	/* hidden = zero: not even here */
+		if (v->owner[at + i] == NO_OWNER && v->kept[at + i] == 0xff)
+			info->raw &= ~(0xffu << 8 * i);
 }
 
 /* Of a BAR, and the ROM's, the bits that its size leaves. */
@@ -83,8 +86,10 @@ static int write_where(struct vfio_function *fn, void *data)
 static int next_record(struct vfio_function *fn, void *data)
 {
 	struct feature_record *q = data;
+	bool of_call = false;
 
-	q->found = side_record(fn, &q->cursor, &q->record);
+	q->found = side_record(fn, &q->cursor, &q->record, &of_call);
+	q->of_call = of_call;
 	return 0;
 }
 

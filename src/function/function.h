@@ -6,7 +6,8 @@
  *   check.c      does a description contradict itself?
  *   build.c      from a description to the function's own registers
  *   registers.c  the function's own registers in configuration space, as PCI has them behave
- *   view.c       what its user sees of them: who answers which bit, which capabilities are shown
+ *   view.c       what its user sees of them: who answers which bit, what a write does
+ *   lists.c      the lists of capabilities that its user sees
  *   config.c     accesses to configuration space, through the view
  *   hooks.c      what a write to configuration space sets off
  *   vpd.c        vital product data
@@ -140,6 +141,7 @@ struct outcome {
 /* A record. Of writes that lose bits there may be many: their words are made when they are read. */
 struct record {
 	struct vfio_error error;	/* code 0: a write that lost bits */
+	bool of_call;			/* that failed */
 	uint16_t at;			/* where, */
 	uint8_t width;
 	bool by_policy;
@@ -151,7 +153,8 @@ struct record {
 struct side {
 	struct outcome outcome;		/* of the chunk that is being written */
 	struct record records[RECORDS];
-	uint64_t count;			/* records that were ever made */
+	uint64_t count;			/* records that were ever made, */
+	uint64_t before;		/* and those of users that have gone */
 	uint32_t where;			/* VFIO_WENT_… of the last write */
 };
 
@@ -203,6 +206,14 @@ void registers_write(struct registers *r, unsigned int at, uint32_t value, uint3
 
 /* view.c */
 int function_view(struct vfio_function *fn);
+/* The virtual function answers, in any view. */
+void view_keep(struct view *v, unsigned int at, unsigned int length);
+void view_show(struct vfio_function *fn, struct vfio_pci_capability *cap, uint32_t number);
+void view_blank(struct view *v, unsigned int at, unsigned int length);
+void view_own_null(struct view *v, unsigned int at);
+
+/* lists.c */
+void lists_show(struct vfio_function *fn);
 
 /* config.c */
 ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *buf, size_t len);
@@ -227,7 +238,7 @@ int function_region(struct vfio_function *fn, uint32_t index, struct vfio_region
 ssize_t function_read(struct vfio_function *fn, uint32_t region, uint64_t offset, void *buf, size_t len);
 ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offset, const void *buf,
 		       size_t len);
-int function_memory_renew(struct vfio_function *fn, struct vfio_error *err);
+int function_memory_renew(struct vfio_function *fn, bool keep, struct vfio_error *err);
 void function_memory_free(struct vfio_function *fn);
 
 /* irq.c */
@@ -304,7 +315,8 @@ void side_undo(struct vfio_function *fn, unsigned int reg, uint32_t bits);
 /* A chunk of width bytes was stored; its hooks have run. */
 void side_stored(struct vfio_function *fn, unsigned int width);
 void side_finished(struct vfio_function *fn);
-int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *record);
+int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *error,
+		bool *of_call);
 /* The name of the register at an offset of configuration space, or "". */
 const char *function_register_name(const struct vfio_function *fn, unsigned int at);
 

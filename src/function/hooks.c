@@ -60,7 +60,7 @@ static void bar_written(struct vfio_function *fn, unsigned int reg)
 		value = 0;
 	else
 		value = (value & ~(bar->size - 1)) | (le32_get(fn->view.power_on + reg) & type);
-	side_undo(fn, reg, (value ^ le32_get(at)) & ~type);	/* nobody means to change the type */
+	side_undo(fn, reg, value ^ le32_get(at));
 	le32_put(at, value);
 }
 

@@ -153,8 +153,9 @@ EXPORT void vfio_function_intx(struct vfio_function *fn, bool asserted)
 {
 	uint8_t *status = fn->registers.value + PCI_STATUS;
 
-	fn->irq.asserted = asserted && function_vectors_of(fn, VFIO_PCI_INTX_IRQ_INDEX);
-	*status = (*status & ~PCI_STATUS_INTERRUPT) |
-		  (fn->irq.asserted ? PCI_STATUS_INTERRUPT : 0);
+	fn->irq.asserted = asserted;
+	*status &= ~PCI_STATUS_INTERRUPT;
+	if (asserted && function_vectors_of(fn, VFIO_PCI_INTX_IRQ_INDEX))
+		*status |= PCI_STATUS_INTERRUPT;
 	deliver(fn);
 }

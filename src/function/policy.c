@@ -90,7 +90,7 @@ static uint32_t structure_of(const char *word)
 	}
 	if (!isdigit((unsigned char)*name))
 		return UINT32_MAX;
-	number = strtoul(name, &end, 0);
+	number = strtoul(name, &end, strncasecmp(name, "0x", 2) == 0 ? 16 : 10);
 	if (*end || !number || number > (extended ? 0xffff : 0xff))
 		return UINT32_MAX;
 	return number | (extended ? VFIO_PCI_EXTENDED : 0);
@@ -144,11 +144,15 @@ static bool set_hide(struct policy *p, const char *value)
 
 	if (strlen(value) >= sizeof(p->hide))
 		return false;
-	if (strcmp(value, "none") != 0)
-		while (next_word(&list, word))
-			if (structure_of(word) == UINT32_MAX)
-				return false;
-	strcpy(p->hide, *value ? value : "none");
+	strcpy(p->hide, value);
+	if (strcmp(value, "none") == 0)
+		return true;
+	if (!next_word(&list, word))
+		return false;
+	do {
+		if (structure_of(word) == UINT32_MAX)
+			return false;
+	} while (next_word(&list, word));
 	return true;
 }
 
@@ -298,15 +302,16 @@ static int adopt(struct vfio_function *fn, const struct policy *p)
 				"mapped"));
 	fn->policy = *p;
 	r = function_view(fn);
-	if (r == 0) {
+	if (r == 0)
 		r = function_power_on(fn);
-		fn->resets = resets;	/* that was at nobody's wish */
-		return r;
-	}
+	fn->resets = resets;		/* that was at nobody's wish */
+	if (r == 0)
+		return 0;
 	told = *fn->err;
 	fn->policy = before;
 	function_view(fn);
 	function_power_on(fn);
+	fn->resets = resets;
 	*fn->err = told;
 	return side_keep(fn, r);
 }

@@ -43,7 +43,27 @@ static int sealed_file(uint64_t size)
 	return fd;
 }
 
-static int renew_bar(struct vfio_function *fn, unsigned int i)
+/* What old has in [at, end) into the file fd, holes left out. */
+static int copy_area(const struct bar_memory *old, int fd, off_t at, off_t end)
+{
+	off_t data, hole;
+
+	while ((data = lseek(old->fd, at, SEEK_DATA)) >= 0 && data < end) {
+		hole = lseek(old->fd, data, SEEK_HOLE);
+		at = hole < 0 || hole > end ? end : hole;
+		while (data < at) {
+			ssize_t n = pwrite(fd, old->base + data, at - data, data);
+
+			if (n < 0)
+				return -errno;
+			data += n;
+		}
+	}
+	return 0;
+}
+
+/* New memory at the same addresses, zeroed or with the same contents. */
+static int renew_bar(struct vfio_function *fn, unsigned int i, bool keep)
 {
 	const struct vfio_bar_description *bar = &fn->description.bars[i];
 	struct bar_memory *m = &fn->memory[i];
@@ -62,12 +82,13 @@ static int renew_bar(struct vfio_function *fn, unsigned int i)
 	if (fd < 0)
 		return fd;
 	for (uint32_t a = 0; a < bar->nareas; a++) {
-		void *want = m->base + bar->areas[a].offset;
+		const struct vfio_area *area = &bar->areas[a];
+		int r = keep ? copy_area(m, fd, area->offset, area->offset + area->size) : 0;
 
-		if (mmap(want, bar->areas[a].size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			 fd, bar->areas[a].offset) == MAP_FAILED) {
-			int r = -errno;
-
+		if (r == 0 && mmap(m->base + area->offset, area->size, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd, area->offset) == MAP_FAILED)
+			r = -errno;
+		if (r < 0) {
 			close(fd);
 			return r;
 		}
@@ -77,11 +98,11 @@ static int renew_bar(struct vfio_function *fn, unsigned int i)
 	return 0;
 }
 
-/* New, zeroed memory at the same addresses: the last user may still hold the old. */
-int function_memory_renew(struct vfio_function *fn, struct vfio_error *err)
+/* Whatever it holds: the last user may still hold the old. */
+int function_memory_renew(struct vfio_function *fn, bool keep, struct vfio_error *err)
 {
 	for (unsigned int i = 0; i < NUM_BARS; i++) {
-		int r = fn->description.bars[i].nareas ? renew_bar(fn, i) : 0;
+		int r = fn->description.bars[i].nareas ? renew_bar(fn, i, keep) : 0;
 
 		if (r < 0)
 			return error_system(err, -r, "making the memory of BAR %u", i);

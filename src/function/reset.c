@@ -57,8 +57,8 @@ int function_reset_model(struct vfio_function *fn)
 
 static int told(struct vfio_function *fn, int r)
 {
-	return r == 0 ? 0 : error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
-				      "reset: %s could not be reset", fn->description.name);
+	return r == 0 ? 0 : side_keep(fn, error_set(fn->err, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL,
+			"reset: %s could not be reset", fn->description.name));
 }
 
 /* VFIO_DEVICE_RESET. */
@@ -95,6 +95,7 @@ static void forget_user(struct vfio_function *fn)
 	function_irqs_clear(fn);
 	function_dma_clear(fn);
 	fn->side.where = 0;
+	fn->side.before = fn->side.count;
 }
 
 /*
@@ -114,7 +115,7 @@ int function_power_on(struct vfio_function *fn)
 	fn->remembered = function_command(fn) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	fn->power_state = 0;
 	fn->irq.disabled = false;
-	r = function_memory_renew(fn, fn->err);
+	r = function_memory_renew(fn, false, fn->err);
 	if (r < 0)
 		return r;
 	if (fn->ops->reset)
@@ -123,24 +124,28 @@ int function_power_on(struct vfio_function *fn)
 	return 0;
 }
 
-/* The user has gone. Bus mastering ends in any case: the memory is not there any more. */
+/*
+ * The user has gone. In any case bus mastering ends, since the maps are not there any more, and the
+ * BARs' memory is not the user's any more.
+ */
 int function_recycle(struct vfio_function *fn)
 {
 	if (!fn->policy.keep)
 		return function_power_on(fn);
 	forget_user(fn);
 	fn->registers.value[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
-	return 0;
+	return function_memory_renew(fn, true, fn->err);
 }
 
 EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
 {
 	struct registers *r = &fn->registers;
 
-	for (unsigned int i = 0; i < NUM_BARS; i++)
-		if (fn->description.bars[i].size)
-			le32_put(r->value + PCI_BASE_ADDRESS_0 + 4 * i,
-				 le32_get(fn->view.power_on + PCI_BASE_ADDRESS_0 + 4 * i) & 0xf);
+	for (unsigned int i = 0; i < NUM_BARS && !fn->description.virtual_function; i++) {
+		uint8_t *bar = r->value + PCI_BASE_ADDRESS_0 + 4 * i;
+
+		le32_put(bar, fn->description.bars[i].size ? le32_get(bar) & 0xf : 0);
+	}
 	le16_put(r->value + PCI_COMMAND, 0);
 	go_to_d0(fn);
 }

@@ -14,14 +14,18 @@ static struct record *next_record(struct side *side)
 {
 	struct record *r = &side->records[side->count++ % RECORDS];
 
-	r->error.code = VFIO_E_NONE;
+	*r = (struct record){ 0 };
 	return r;
 }
 
 int side_keep(struct vfio_function *fn, int r)
 {
-	if (r < 0)
-		next_record(&fn->side)->error = *fn->err;
+	if (r < 0) {
+		struct record *record = next_record(&fn->side);
+
+		record->error = *fn->err;
+		record->of_call = true;
+	}
 	return r;
 }
 
@@ -73,7 +77,7 @@ static void note_lost(struct vfio_function *fn, unsigned int width, uint32_t bit
 	};
 	struct record *last = &side->records[(side->count - 1) % RECORDS];
 
-	if (side->count && is_same(last, &lost))
+	if (side->count > side->before && is_same(last, &lost))
 		last->times++;
 	else
 		*next_record(side) = lost;
@@ -94,7 +98,8 @@ static void describe(const struct vfio_function *fn, const struct record *r, str
 }
 
 /* The record after *cursor: 1, and *cursor moves to it; 0 when there is none. */
-int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *error)
+int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_error *error,
+		bool *of_call)
 {
 	const struct side *side = &fn->side;
 	uint64_t oldest = side->count > RECORDS ? side->count - RECORDS : 0;
@@ -109,6 +114,7 @@ int side_record(const struct vfio_function *fn, uint64_t *cursor, struct vfio_er
 		describe(fn, r, error);
 	else
 		*error = r->error;
+	*of_call = r->of_call;
 	++*cursor;
 	return 1;
 }

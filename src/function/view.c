@@ -12,8 +12,6 @@
 #include "function/fields.h"
 #include "function/function.h"
 
-#define FIRST_EXTENDED PCI_CFG_SPACE_SIZE
-
 /* ---- masks from the table ---------------------------------------------------------------- */
 
 static void add_field(struct view *v, unsigned int base, const struct vfio_pci_field *f)
@@ -44,7 +42,7 @@ static void add_fields(struct vfio_function *fn, uint32_t structure, unsigned in
 }
 
 /* The virtual function answers, in any view: links of what is shown, zeros for what is not. */
-static void keep(struct view *v, unsigned int at, unsigned int length)
+void view_keep(struct view *v, unsigned int at, unsigned int length)
 {
 	memset(v->virt + at, 0xff, length);
 	memset(v->kept + at, 0xff, length);
@@ -75,12 +73,12 @@ static unsigned int owned_length(const struct vfio_function *fn, uint32_t number
 	return number == PCI_CAP_ID_HT && length > room ? room : length;
 }
 
-static void add_capability(struct vfio_function *fn, struct vfio_pci_capability *cap,
-			   uint32_t number)
+/* A capability that is shown. Links are no business of its rows. */
+void view_show(struct vfio_function *fn, struct vfio_pci_capability *cap, uint32_t number)
 {
 	const struct vfio_pci_structure *s = vfio_pci_find(number);
-	struct view *v = &fn->view;
 	unsigned int header = number & VFIO_PCI_EXTENDED ? 4 : 2;
+	struct view *v = &fn->view;
 
 	cap->length = owned_length(fn, number, cap);
 	own(v, cap);
@@ -88,159 +86,25 @@ static void add_capability(struct vfio_function *fn, struct vfio_pci_capability 
 		memset(v->write + cap->offset + header, 0xff, cap->length - header);
 	else if (number & 0xffff)	/* 0 is the header's number, and no capability's */
 		add_fields(fn, number, cap->offset, cap->length);
-	if (header == 4)
-		keep(v, cap->offset, 4);
-	else
-		keep(v, cap->offset + PCI_CAP_LIST_NEXT, 1);
 }
 
-/* ---- the lists ---------------------------------------------------------------------------- */
-
-/* A capability that says that it has no length is none. */
-static bool is_empty(const struct vfio_function *fn, uint32_t number, unsigned int at)
+/* A null capability: four bytes that only say where the next one is. */
+void view_own_null(struct view *v, unsigned int at)
 {
-	const uint8_t *cap = fn->registers.value + at;
+	struct vfio_pci_capability null = { .offset = at, .length = 4 };
 
-	switch (number) {
-	case PCI_CAP_ID_VNDR:
-		return cap[PCI_CAP_FLAGS] == 0;
-	case VFIO_PCI_EXTENDED | PCI_EXT_CAP_ID_VNDR:
-	case VFIO_PCI_EXTENDED | PCI_EXT_CAP_ID_DVSEC:
-		return at + 8 > fn->config_size || le32_get(cap + PCI_VNDR_HEADER) >> 20 == 0;
-	}
-	return (number & 0xffff) == 0;
+	own(v, &null);
+	view_keep(v, at, 4);
 }
 
-static bool is_shown(const struct vfio_function *fn, uint32_t number, unsigned int at)
+/* Bytes that belong to nothing, read zero and take no write. */
+void view_blank(struct view *v, unsigned int at, unsigned int length)
 {
-	const struct vfio_pci_structure *s = vfio_pci_find(number);
-
-	bool filtered = fn->policy.view == VIEW_FILTERED;	/* all that the registers have */
-
-	if (policy_hides(&fn->policy, number))
-		return false;
-	if (!filtered && (!s || s->exposure == VFIO_PCI_HIDDEN || is_empty(fn, number, at)))
-		return false;
-	if (fn->policy.lacking != LACKING_HIDE)
-		return true;
-	if (number == PCI_CAP_ID_MSI)
-		return irq_can_deliver(fn, VFIO_PCI_MSI_IRQ_INDEX);
-	return number != PCI_CAP_ID_MSIX || irq_can_deliver(fn, VFIO_PCI_MSIX_IRQ_INDEX);
-}
-
-static void note_place(struct layout *l, const struct vfio_pci_capability *cap)
-{
-	switch (cap->id) {
-	case PCI_CAP_ID_PM:	l->pm = cap->offset; break;
-	case PCI_CAP_ID_MSI:	l->msi = cap->offset; break;
-	case PCI_CAP_ID_MSIX:	l->msix = cap->offset; break;
-	case PCI_CAP_ID_EXP:	l->express = cap->offset; break;
-	case PCI_CAP_ID_AF:	l->af = cap->offset; break;
-	case PCI_CAP_ID_VPD:	l->vpd = cap->offset; break;
-	}
-}
-
-/* Wake-up is the host's business: what the registers say of it is hidden. */
-static void hide_wake_up(struct vfio_function *fn)
-{
-	uint8_t *cap = fn->view.shadow + fn->layout.pm;
-
-	le16_put(cap + PCI_PM_PMC, le16_get(cap + PCI_PM_PMC) & ~PCI_PM_CAP_PME_MASK);
-	le16_put(cap + PCI_PM_CTRL, le16_get(cap + PCI_PM_CTRL) &
-		 ~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
-}
-
-static void hide(struct vfio_function *fn, const struct vfio_pci_capability *cap)
-{
-	struct view *v = &fn->view;
-
-	if (!fn->policy.hidden_zero)
-		return;
-	own(v, cap);
-	keep(v, cap->offset, cap->length);
-	memset(v->shadow + cap->offset, 0, cap->length);
-}
-
-/* If it is cut off before the registers that make it work, it is shown, and dead. */
-static bool is_whole(const struct vfio_function *fn, const struct vfio_pci_capability *cap)
-{
-	uint16_t control = le16_get(fn->registers.value + cap->offset + PCI_CAP_FLAGS);
-
-	switch (cap->id) {
-	case PCI_CAP_ID_PM:
-	case PCI_CAP_ID_AF:
-		return cap->length >= 6;
-	case PCI_CAP_ID_VPD:
-		return cap->length >= PCI_CAP_VPD_SIZEOF;
-	case PCI_CAP_ID_EXP:
-	case PCI_CAP_ID_MSIX:
-		return cap->length >= 12;
-	case PCI_CAP_ID_MSI:
-		return cap->length >= 10 + (control & PCI_MSI_FLAGS_64BIT ? 4 : 0) +
-				      (control & PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
-	}
-	return true;
-}
-
-/* The list of what is shown, whatever the list of what is there. */
-static void add_standard(struct vfio_function *fn)
-{
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
-	struct view *v = &fn->view;
-	uint8_t *link = v->shadow + PCI_CAPABILITY_LIST;
-	unsigned int n = vfio_pci_walk(fn->registers.value, fn->config_size, caps, v->problem);
-
-	if (!(v->shadow[PCI_STATUS] & PCI_STATUS_CAP_LIST))
-		return;
-	*link = 0;
-	keep(v, PCI_CAPABILITY_LIST, 1);
-	v->kept[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
-	for (unsigned int i = 0; i < n; i++) {
-		if (!is_shown(fn, caps[i].id, caps[i].offset)) {
-			hide(fn, &caps[i]);
-			continue;
-		}
-		add_capability(fn, &caps[i], caps[i].id);
-		if (is_whole(fn, &caps[i]))
-			note_place(&fn->layout, &caps[i]);
-		*link = caps[i].offset;
-		link = v->shadow + caps[i].offset + PCI_CAP_LIST_NEXT;
-		*link = 0;
-	}
-	if (v->shadow[PCI_CAPABILITY_LIST] == 0)
-		v->shadow[PCI_STATUS] &= ~PCI_STATUS_CAP_LIST;
-}
-
-/*
- * The list of extended capabilities begins at 0x100, always. What is hidden there leaves a null
- * capability that says only where the next one is.
- */
-static void add_extended(struct vfio_function *fn)
-{
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_EXTENDED];
-	struct view *v = &fn->view;
-	char *problem = v->problem[0] ? NULL : v->problem;
-	unsigned int n = vfio_pci_walk_extended(fn->registers.value, fn->config_size, caps, problem);
-	uint8_t *link = v->shadow + FIRST_EXTENDED;
-
-	for (unsigned int i = 0; i < n; i++) {
-		if (!is_shown(fn, VFIO_PCI_EXTENDED | caps[i].id, caps[i].offset)) {
-			struct vfio_pci_capability null = { .offset = FIRST_EXTENDED, .length = 4 };
-
-			hide(fn, &caps[i]);
-			if (i == 0) {
-				own(v, &null);
-				keep(v, FIRST_EXTENDED, 4);
-				le32_put(link, 0);
-			}
-			continue;
-		}
-		add_capability(fn, &caps[i], VFIO_PCI_EXTENDED | caps[i].id);
-		if (caps[i].offset != FIRST_EXTENDED)
-			le32_put(link, le32_get(link) | (uint32_t)caps[i].offset << 20);
-		link = v->shadow + caps[i].offset;
-		le32_put(link, le32_get(link) & 0x000fffff);
-	}
+	memset(v->shadow + at, 0, length);
+	memset(v->write + at, 0, length);
+	memset(v->clear + at, 0, length);
+	memset(v->owner + at, 0xff, length * sizeof(v->owner[0]));
+	view_keep(v, at, length);
 }
 
 /* ---- the header --------------------------------------------------------------------------- */
@@ -274,7 +138,7 @@ static void shadow_header(struct vfio_function *fn)
 	shadow_bars(fn);
 	if (!irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX) && fn->policy.lacking == LACKING_HIDE) {
 		v->shadow[PCI_INTERRUPT_PIN] = 0;
-		keep(v, PCI_INTERRUPT_PIN, 1);
+		view_keep(v, PCI_INTERRUPT_PIN, 1);
 	}
 	if (!d->virtual_function)
 		return;
@@ -324,10 +188,7 @@ int function_view(struct vfio_function *fn)
 	memset(v->write + PCI_STD_HEADER_SIZEOF, 0xff, fn->config_size - PCI_STD_HEADER_SIZEOF);
 	own(v, &header);
 	add_fields(fn, 0, 0, PCI_STD_HEADER_SIZEOF);
-	add_standard(fn);
-	add_extended(fn);
-	if (fn->layout.pm)
-		hide_wake_up(fn);
+	lists_show(fn);
 	shadow_header(fn);
 	memcpy(v->power_on, v->shadow, CONFIG_MAX);
 	function_size_bars(fn);

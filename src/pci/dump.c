@@ -206,7 +206,9 @@ static bool is_at(const struct vfio_pci_dump *dump, unsigned int bar, const stru
 	if (placed->resource.io)
 		return low & PCI_BASE_ADDRESS_SPACE_IO &&
 		       placed->address == (low & PCI_BASE_ADDRESS_IO_MASK);
-	if (placed->resource.mem64 && bar + 1 < BARS)
+	if (placed->resource.mem64 && bar + 1 == BARS)
+		return false;
+	if (placed->resource.mem64)
 		address |= (uint64_t)le32_get(dump->config + at + 4) << 32;
 	return !(low & PCI_BASE_ADDRESS_SPACE_IO) && placed->address == address;
 }
@@ -222,7 +224,7 @@ static void find_bars(struct parser *p)
 
 		while (at < BARS && !is_at(p->dump, at, &p->placed[i]))
 			at++;
-		if (at == BARS)
+		if (at >= BARS)
 			continue;
 		p->dump->bars[at] = p->placed[i].resource;
 		bar = at + 1 + p->placed[i].resource.mem64;

@@ -21,6 +21,9 @@ WENT_DEVICE, WENT_VIRTUAL, WENT_NOWHERE = 1, 2, 4
 E1000E = 'bar0=128K,bar1=128K,bar2=32,bar3=16K'
 
 
+BARS = {*range(0x10 // 4, 0x28 // 4), 0x30 // 4}     # by their dwords
+
+
 def config_map(*arguments):
     run = lsvfio('--json', '--config-map', *arguments, env=MODULES)
     assert run.returncode == 0, run.stderr
@@ -145,8 +148,10 @@ def test_table_agrees_with_the_device():
         unlike = {'exact': False, 'trapped': None, 'refused': None, 'raw': None}
         unlike |= {key: two[key] for key in ('cleared', 'writable')}
         assert {**one, **unlike} == two
-        # The kernel's device may store more, and the kernel lets fewer be cleared.
-        assert one['writable'] & two['virtual'] == two['writable'] & two['virtual']
+        # The kernel's device may store more, and the kernel lets fewer be cleared. How large BARs
+        # are the table does not know.
+        if one['offset'] // 4 not in BARS:
+            assert one['writable'] & two['virtual'] == two['writable'] & two['virtual']
         assert one['writable'] | two['writable'] == two['writable']
         assert one['cleared'] | two['cleared'] == one['cleared']
 
@@ -162,14 +167,15 @@ def test_over_a_socket(edu, directory):
 
 
 def test_what_policy_refuses(start, directory):
-    """Nothing is virtual in the filtered view; what would be kept there is refused."""
+    """Only links are virtual in the filtered view; what would be kept else is refused."""
     path = directory / 'vfiod.conf'
     path.write_text(f'[edu]\ndevice = edu\nsocket = {directory}/s\nview = filtered\n',
                     encoding='utf-8')
     start('--config', path).wait_ready()
     usual, rows = config_map('edu'), config_map(f'unix:{directory}/s')
     for one, two in zip(usual, rows):
-        assert two['virtual'] == 0 and two['writable'] & two['refused'] == 0
+        assert two['virtual'] & ~one['virtual'] == 0
+        assert two['writable'] & (two['refused'] | two['virtual']) == 0
         assert one['writable'] & one['virtual'] & ~two['refused'] == 0
     assert sum(bin(row['refused']).count('1') for row in rows) > 200
 
@@ -252,6 +258,8 @@ def test_manual_says_so(name, tmp_path):
     assert len(masks) > 18
     for at, (rowed, *expected) in masks.items():
         told = [rows[at][key] & rowed for key in ('virtual', 'writable', 'cleared')]
+        if at in BARS:      # what their sizes leave
+            told[1] |= ~told[1] & expected[1]
         if told != expected:
             wrong.append((f'{at * 4:#05x}', rows[at]['registers'], told, expected))
     assert not wrong

@@ -24,7 +24,10 @@ static void write_to_the_device(struct bed *b)
 
 static void write_to_the_virtual_function(struct bed *b)
 {
-	assert_went(b, PCI_BASE_ADDRESS_0, 4, 0xf0000000, VFIO_WENT_VIRTUAL);
+	uint32_t type = get(b, PCI_BASE_ADDRESS_0, 4) & 0xf;
+
+	assert_went(b, PCI_BASE_ADDRESS_0, 4, 0xf0000000 | type, VFIO_WENT_VIRTUAL);
+	assert_went(b, PCI_BASE_ADDRESS_0, 4, 0xf0000000 | (type ^ 1), VFIO_WENT_NOWHERE);
 	assert_went(b, PCI_INTERRUPT_LINE, 1, 0x5a, VFIO_WENT_VIRTUAL);
 }
 

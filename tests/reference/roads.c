@@ -178,6 +178,7 @@ static bool recycle(struct roads *r)
 		return false;
 	note(r, "a new user");
 	reference_recycle(&r->reference);
+	r->cursor = 0;		/* over a socket, each client has records of its own */
 	return same(r, "changing users", r->recycle(r), 0);
 }
 

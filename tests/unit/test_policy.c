@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -246,12 +247,23 @@ static void what_lies_there_is_raw_or_zero(void **state)
 {
 	struct fixture *f = *state;
 	unsigned int at = f->model.fn->layout.msix + PCI_MSIX_TABLE;
+	struct vfio_config_info info;
 
 	assert_int_equal(vfio_policy_set(f->dev, "hide", "MSI-X"), 0);
 	assert_int_equal(vfio_read32(f->dev, CONFIG, at), MODEL_TABLE);
 	assert_int_equal(vfio_policy_set(f->dev, "hidden", "zero"), 0);
 	assert_int_equal(vfio_read32(f->dev, CONFIG, at), 0);
 	assert_int_equal(where(f->dev, at, 0xffffffff, 4), VFIO_WENT_NOWHERE);
+	/* Not even its traces can be seen. */
+	assert_int_equal(vfio_config_info(f->dev, at, &info), 0);
+	assert_int_equal(info.raw, 0);
+	assert_int_equal(info.capability, 0);
+	assert_int_equal(info.write, 0);
+	/* And not in the filtered view either. */
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), 0);
+	assert_int_equal(vfio_read32(f->dev, CONFIG, at), 0);
+	assert_int_equal(vfio_find_capability(f->dev, PCI_CAP_ID_MSIX), -ENOENT);
+	assert_true(vfio_find_capability(f->dev, PCI_CAP_ID_MSI) > 0);
 }
 
 /* ---- vectors ------------------------------------------------------------------------------ */
@@ -347,6 +359,95 @@ static void a_broken_list_is_served_or_refused(void **state)
 	assert_int_equal(vfio_read8(f->dev, CONFIG, fn->layout.pm + 1), 0);
 }
 
+/* The model fails; the administrator's wish is not half done. */
+static void a_policy_that_fails_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+
+	f->model.stuck = true;
+	assert_int_equal(vfio_policy_set(f->dev, "view", "filtered"), -EIO);
+	assert_policy(f->dev, "view", "virtual");
+	assert_int_equal(f->model.fn->view.virt[PCI_BASE_ADDRESS_0], 0xff);
+}
+
+/* What is kept is what the memory holds, and not the memory that the last user still has. */
+static void memory_that_is_kept_is_new(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_region region;
+	uint64_t at = MODEL_AREA_2 + 8;
+	volatile uint32_t *old;
+	int fd;
+
+	assert_int_equal(vfio_policy_set(f->dev, "at-close", "keep"), 0);
+	assert_int_equal(vfio_region(f->dev, 2, &region), 0);
+	fd = dup(region.fd);
+	old = mmap(NULL, MODEL_AREA_2_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, MODEL_AREA_2);
+	assert_ptr_not_equal(old, MAP_FAILED);
+	old[2] = 0x600d;
+	assert_int_equal(f->dev->backend->recycle(f->dev), 0);
+	assert_int_equal(vfio_read32(f->dev, 2, at), 0x600d);
+	old[2] = 0xbad;
+	assert_int_equal(vfio_read32(f->dev, 2, at), 0x600d);
+	vfio_write32(f->dev, 2, at, 0x5ec7e7);
+	assert_int_equal(old[2], 0xbad);
+	munmap((void *)old, MODEL_AREA_2_SIZE);
+	close(fd);
+}
+
+/* The level is the model's, and is there when INTx comes back. */
+static void a_hidden_pin_keeps_its_level(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function *fn = f->model.fn;
+	static struct vfio_function_ops no_reset;
+
+	no_reset = model_ops;
+	no_reset.reset = NULL;
+	fn->ops = &no_reset;
+	vfio_function_intx(fn, true);
+	assert_int_equal(vfio_policy_set(f->dev, "host-lacks", "intx"), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "lacking", "hide"), 0);
+	assert_false(vfio_read16(f->dev, CONFIG, PCI_STATUS) & PCI_STATUS_INTERRUPT);
+	assert_int_equal(vfio_policy_set(f->dev, "lacking", "fail"), 0);
+	assert_true(vfio_read16(f->dev, CONFIG, PCI_STATUS) & PCI_STATUS_INTERRUPT);
+}
+
+/* ---- what one user leaves to the next ------------------------------------------------------ */
+
+static void records_are_not_merged_over_users(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function *fn = f->model.fn;
+	uint64_t cursor;
+	struct vfio_error record;
+
+	vfio_write8(f->dev, CONFIG, PCI_REVISION_ID, 0xff);
+	vfio_write8(f->dev, CONFIG, PCI_REVISION_ID, 0xff);
+	assert_int_equal(f->dev->backend->recycle(f->dev), 0);
+	cursor = fn->side.count;
+	vfio_write8(f->dev, CONFIG, PCI_REVISION_ID, 0xff);
+	assert_int_equal(vfio_record(f->dev, &cursor, &record), 1);
+	assert_null(strstr(record.what, "times"));
+}
+
+static void records_have_nothing_behind_their_text(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_error record;
+	uint64_t cursor = 0;
+	uint8_t byte;
+
+	assert_int_equal(vfio_pread(f->dev, 31, 0, &byte, 1), -EINVAL);	/* a long text, */
+	assert_int_equal(vfio_policy_get(f->dev, "?", NULL, 0), -EINVAL);	/* then a short one */
+	while (vfio_record(f->dev, &cursor, &record) == 1) {
+		for (size_t i = strlen(record.what); i < sizeof(record.what); i++)
+			assert_int_equal(record.what[i], 0);
+		for (size_t i = strlen(record.remedy); i < sizeof(record.remedy); i++)
+			assert_int_equal(record.remedy[i], 0);
+	}
+}
+
 static void a_device_can_stay_as_it_is(void **state)
 {
 	struct fixture *f = *state;
@@ -386,6 +487,11 @@ int main(void)
 		TEST(three_ways_to_lack),
 		TEST(a_broken_list_is_served_or_refused),
 		TEST(a_device_can_stay_as_it_is),
+		TEST(a_policy_that_fails_is_taken_back),
+		TEST(memory_that_is_kept_is_new),
+		TEST(a_hidden_pin_keeps_its_level),
+		TEST(records_are_not_merged_over_users),
+		TEST(records_have_nothing_behind_their_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
