@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map of configuration space: how each bit behaves when it is read and written. A device that
- * is opened is asked; of others the table says what the kernel makes of such a device.
+ * is opened is asked, and so is a vfiod; of others the table says what the kernel makes of such a
+ * device.
  */
 #include <json-c/json.h>
 #include <libsmartcols.h>
@@ -193,7 +194,7 @@ void config_map_print(const struct device *d, const struct look *look)
 			last++;
 		put_row(table, &rows[i], &rows[last]);
 	}
-	printf(look->colour ? "\033[1m%s\033[0m\n" : "%s\n", d->name);
+	title_print(d, look);
 	for (size_t i = 0; i < d->nproblems; i++)
 		puts(d->problems[i]);
 	table_end(table);

@@ -209,7 +209,7 @@ static struct json_object *parse(const char *text, size_t len, char **why)
 	return object;
 }
 
-static struct json_object *make_request(const char *method, const char *device)
+static struct json_object *make_request(const char *method, const char *device, bool map)
 {
 	struct json_object *request = value_object(), *parameters;
 
@@ -217,14 +217,15 @@ static struct json_object *make_request(const char *method, const char *device)
 	if (device) {
 		parameters = value_object();
 		value_set(parameters, "device", value_string(device));
+		if (map)
+			value_set(parameters, "map", json_object_new_boolean(true));
 		value_set(request, "parameters", parameters);
 	}
 	return request;
 }
 
-static int send_request(struct control *c, const char *method, const char *device)
+static int send_request(struct control *c, struct json_object *request)
 {
-	struct json_object *request = make_request(method, device);
 	const char *text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
 	char *line = memory_printf("%s\n", text);
 	int r = send_all(c, line, strlen(line));
@@ -284,11 +285,11 @@ static int take_parameters(struct json_object *reply, struct json_object **param
 	return 0;
 }
 
-int control_ask(struct control *c, const char *method, const char *device,
-		struct json_object **parameters, char **why)
+static int ask(struct control *c, struct json_object *request, struct json_object **parameters,
+	       char **why)
 {
 	struct json_object *reply = NULL;
-	int r = send_request(c, method, device);
+	int r = send_request(c, request);
 
 	*why = NULL;
 	if (r == 0)
@@ -299,4 +300,23 @@ int control_ask(struct control *c, const char *method, const char *device,
 	if (r < 0 && !*why)
 		*why = explain(-r);
 	return r;
+}
+
+int control_list(struct control *c, struct json_object **parameters, char **why)
+{
+	return ask(c, make_request("list", NULL, false), parameters, why);
+}
+
+int control_describe(struct control *c, const char *device, bool map,
+		     struct json_object **parameters, char **why)
+{
+	return ask(c, make_request("describe", device, map), parameters, why);
+}
+
+uint32_t control_process(const struct control *c)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : (uint32_t)peer.pid;
 }

@@ -44,7 +44,7 @@ static void print_records(const struct description *desc, const struct look *loo
 
 static void print_device(const struct device *d, const struct look *look)
 {
-	printf(look->colour ? "\033[1m%s\033[0m\n" : "%s\n", d->name);
+	title_print(d, look);
 	for (size_t i = 0; i < d->nproblems; i++)
 		puts(d->problems[i]);
 	if (!d->description)

@@ -64,7 +64,7 @@ static bool open_or_complain(struct device_list *list, const struct sources *sou
  */
 static bool lookup_name(struct device_list *list, const struct sources *sources, const char *name)
 {
-	int n = sources->vfiod ? vfiod_show(list, &sources->vfiods, name) : 0;
+	int n = sources->vfiod ? vfiod_show(list, &sources->vfiods, name, sources->map) : 0;
 
 	if (n)
 		return n > 0;

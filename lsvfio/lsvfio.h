@@ -138,8 +138,12 @@ void control_allow_time(struct control *c);
  * knows no such device, -EAGAIN for NotReady; after -EREMOTEIO it refused for another reason,
  * after anything else the conversation is over.
  */
-int control_ask(struct control *c, const char *method, const char *device,
-		struct json_object **parameters, char **why);
+int control_list(struct control *c, struct json_object **parameters, char **why);
+/* map: and how each bit of configuration space behaves, which an older vfiod does not tell. */
+int control_describe(struct control *c, const char *device, bool map,
+		     struct json_object **parameters, char **why);
+/* The vfiod's process; 0 where it has no number here. */
+uint32_t control_process(const struct control *c);
 
 /* ---- member.c: members of JSON objects that a stranger wrote ----------------------------- */
 
@@ -174,6 +178,11 @@ bool member_flags(struct reader *r, struct json_object *in, const char *key,
 bool reply_device(struct reader *r, struct json_object *in, struct served *served);
 bool reply_description(struct reader *r, struct json_object *in, struct description *d);
 
+/* ---- reply_map.c ------------------------------------------------------------------------- */
+
+/* The map of configuration space that may come with a description. */
+bool reply_map(struct reader *r, struct json_object *in, struct description *d);
+
 /* ---- vfiod.c ----------------------------------------------------------------------------- */
 
 /* Which sockets to ask, and whether somebody named them: then a dead one is an error. */
@@ -191,15 +200,18 @@ enum detail {
 /* Add every vfiod's devices in this detail. False if a named socket failed. */
 bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, enum detail detail,
 		struct ids *ids);
-/* Add each device of that name, described. Returns how many, or -1 after a complaint. */
-int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char *name);
+/*
+ * Add each device of that name, described; map: and with its map of configuration space. Returns
+ * how many, or -1 after a complaint.
+ */
+int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char *name, bool map);
 
 /* ---- lookup.c ---------------------------------------------------------------------------- */
 
 /* Where devices come from. */
 struct sources {
 	bool vfiod, pci;
-	bool map;		/* what is opened is asked for its map of configuration space */
+	bool map;		/* devices are asked for their maps of configuration space */
 	struct vfiods vfiods;
 	const char *sysfs;
 	bool sysfs_named;	/* then it must be there */
@@ -261,6 +273,11 @@ void errors_print(const struct device_list *list, const struct look *look);
 void config_map_ask(struct device *d, struct vfio_dev *dev);
 void config_map_print(const struct device *d, const struct look *look);
 struct json_object *config_map_value(const struct device *d);
+
+/* ---- title.c -------------------------------------------------------------------------------- */
+
+/* Print the line above what is said of a device: its name, and where it was found. */
+void title_print(const struct device *d, const struct look *look);
 
 /* ---- list.c, show.c, json.c: the three ways to print -------------------------------------- */
 

@@ -50,6 +50,7 @@ struct client {
 /* A device as vfiod lists it. */
 struct served {
 	char *control;		/* the control socket that was asked */
+	uint32_t vfiod;		/* the process behind it; 0: not known */
 	char *name, *device, *socket, *owner, *group, *mode, *state;
 	uint32_t pid;		/* 0: no process now */
 	uint32_t restarts;

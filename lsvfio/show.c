@@ -359,7 +359,7 @@ static void print_problems(const struct device *d, const struct look *look)
 
 void show_print(const struct device *d, const struct look *look)
 {
-	printf(look->colour ? "\033[1m%s\033[0m\n" : "%s\n", d->name);
+	title_print(d, look);
 	print_summary(d, look);
 	print_regions(d->description, look);
 	print_irqs(d->description, look);

@@ -33,11 +33,14 @@ static struct control *open_or_complain(const struct vfiods *vfiods, const char 
 	return NULL;
 }
 
-static struct device *make_device(struct reader *r, const char *path, struct json_object *in)
+/* One of those that the vfiod behind path, process vfiod, serves. */
+static struct device *make_device(struct reader *r, const char *path, uint32_t vfiod,
+				  struct json_object *in)
 {
 	struct device *d = device_new(KIND_VFIOD, NULL, NULL);
 
 	d->served->control = text_clean(path, strlen(path));
+	d->served->vfiod = vfiod;
 	if (!json_object_is_type(in, json_type_object))
 		reader_refuse(r, "devices", "a list of objects");
 	else if (reply_device(r, in, d->served)) {
@@ -50,8 +53,8 @@ static struct device *make_device(struct reader *r, const char *path, struct jso
 	return NULL;
 }
 
-static bool parse_list(struct device_list *list, const char *path, struct json_object *in,
-		       char **why)
+static bool parse_list(struct device_list *list, const char *path, uint32_t vfiod,
+		       struct json_object *in, char **why)
 {
 	struct device_list found = TAILQ_HEAD_INITIALIZER(found);
 	struct reader r = { .where = "the reply" };
@@ -62,7 +65,7 @@ static bool parse_list(struct device_list *list, const char *path, struct json_o
 		goto refuse;
 	for (size_t i = 0; i < json_object_array_length(devices); i++) {
 		reader_at(&r, "devices[%zu]", i);
-		d = make_device(&r, path, json_object_array_get_idx(devices, i));
+		d = make_device(&r, path, vfiod, json_object_array_get_idx(devices, i));
 		if (!d)
 			goto refuse;
 		TAILQ_INSERT_TAIL(&found, d, entry);
@@ -81,7 +84,8 @@ static bool parse_description(struct device *d, struct json_object *in, char **w
 	struct json_object *description;
 
 	if (member_object(&r, in, "description", &description) &&
-	    reply_description(&r, description, device_describe(d))) {
+	    reply_description(&r, description, device_describe(d)) &&
+	    reply_map(&r, in, d->description)) {
 		config_explain(d);
 		return true;
 	}
@@ -100,7 +104,7 @@ static bool describe(struct control *c, struct device *d)
 
 	if (strcmp(d->served->state, "ready"))
 		return true;
-	r = control_ask(c, "describe", d->served->name, &parameters, &why);
+	r = control_describe(c, d->served->name, false, &parameters, &why);
 	if (r == 0) {
 		r = parse_description(d, parameters, &why) ? 0 : -EPROTO;
 		json_object_put(parameters);
@@ -157,8 +161,8 @@ static bool list_one(struct device_list *list, const struct vfiods *vfiods, cons
 
 	if (!c)
 		return false;
-	if (control_ask(c, "list", NULL, &parameters, &why) == 0) {
-		ok = parse_list(&found, path, parameters, &why);
+	if (control_list(c, &parameters, &why) == 0) {
+		ok = parse_list(&found, path, control_process(c), parameters, &why);
 		json_object_put(parameters);
 	}
 	if (!ok)
@@ -182,8 +186,8 @@ bool vfiod_list(struct device_list *list, const struct vfiods *vfiods, enum deta
 	return ok;
 }
 
-static bool parse_one(struct device_list *list, const char *path, struct json_object *in,
-		      char **why)
+static bool parse_one(struct device_list *list, const char *path, uint32_t vfiod,
+		      struct json_object *in, char **why)
 {
 	struct reader r = { .where = "the reply" };
 	struct json_object *device;
@@ -191,7 +195,7 @@ static bool parse_one(struct device_list *list, const char *path, struct json_ob
 
 	if (member_object(&r, in, "device", &device)) {
 		reader_at(&r, "the device");
-		d = make_device(&r, path, device);
+		d = make_device(&r, path, vfiod, device);
 	}
 	if (!d) {
 		*why = memory_copy(r.why);
@@ -207,7 +211,7 @@ static bool parse_one(struct device_list *list, const char *path, struct json_ob
 
 /* 1 if this vfiod has the device, 0 if not, -1 after a complaint. */
 static int show_one(struct device_list *list, const struct vfiods *vfiods, const char *path,
-		    const char *name)
+		    const char *name, bool map)
 {
 	struct control *c = open_or_complain(vfiods, path, "a device");
 	struct json_object *parameters;
@@ -216,9 +220,9 @@ static int show_one(struct device_list *list, const struct vfiods *vfiods, const
 
 	if (!c)
 		return vfiods->named ? -1 : 0;
-	r = control_ask(c, "describe", name, &parameters, &why);
+	r = control_describe(c, name, map, &parameters, &why);
 	if (r == 0) {
-		r = parse_one(list, path, parameters, &why) ? 1 : -1;
+		r = parse_one(list, path, control_process(c), parameters, &why) ? 1 : -1;
 		json_object_put(parameters);
 	}
 	control_close(c);
@@ -231,13 +235,13 @@ static int show_one(struct device_list *list, const struct vfiods *vfiods, const
 	return r < 0 ? -1 : 1;
 }
 
-int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char *name)
+int vfiod_show(struct device_list *list, const struct vfiods *vfiods, const char *name, bool map)
 {
 	int found = 0;
 	bool complained = false;
 
 	for (size_t i = 0; i < vfiods->paths.n; i++) {
-		int r = show_one(list, vfiods, vfiods->paths.path[i], name);
+		int r = show_one(list, vfiods, vfiods->paths.path[i], name, map);
 
 		if (r > 0)
 			found++;

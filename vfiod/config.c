@@ -46,10 +46,32 @@ struct device_config *config_find_device(const struct config *config, const char
 	return NULL;
 }
 
+/*
+ * What a device is called that has no section: its module's name, without the directories and the
+ * ".so" of a file, in the characters of section names.
+ */
+static char *make_name(const char *device)
+{
+	size_t len = strcspn(device, ",");
+	const char *slash = memrchr(device, '/', len);
+	const char *start = slash ? slash + 1 : device;
+	char *name;
+
+	len -= (size_t)(start - device);
+	if (slash && len > 3 && strncmp(start + len - 3, ".so", 3) == 0)
+		len -= 3;
+	name = len ? strndup(start, len < CONFIG_MAX_NAME ? len : CONFIG_MAX_NAME) :
+		     strdup("device");
+	for (char *c = name; c && *c; c++)
+		if (!strchr(CONFIG_NAME_CHARACTERS, *c))
+			*c = '_';
+	return name;
+}
+
 struct device_config *config_add_device(struct config *config, const char *device,
 					const char *path, int fd)
 {
-	char *name = strndup(device, strcspn(device, ","));
+	char *name = make_name(device);
 	struct device_config *added = name ? config_new_device(config, name) : NULL;
 
 	free(name);

@@ -11,6 +11,8 @@
 #include "policy.h"
 
 #define CONFIG_MAX_NAME 64
+#define CONFIG_NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
+			       "0123456789._-"
 #define CONFIG_MAX_DEVICES 256
 #define CONFIG_MAX_TIMEOUT_MS 600000
 
@@ -55,8 +57,8 @@ unsigned int config_load(struct config *config, const char *path);
 struct device_config *config_new_device(struct config *config, const char *name);
 
 /*
- * Add one device named after its device string, behind a socket at path, or an inherited one when
- * path is NULL. NULL without memory.
+ * Add one device named after the module of its device string, behind a socket at path, or an
+ * inherited one when path is NULL. NULL without memory.
  */
 struct device_config *config_add_device(struct config *config, const char *device,
 					const char *path, int fd);

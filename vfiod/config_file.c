@@ -10,6 +10,7 @@
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "listen.h"
@@ -51,11 +52,9 @@ static void report(struct parser *parser, unsigned int line, const char *format,
 
 static bool is_name(const char *name)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._-";
 	size_t len = strlen(name);
 
-	return len >= 1 && len <= CONFIG_MAX_NAME && strspn(name, allowed) == len;
+	return len >= 1 && len <= CONFIG_MAX_NAME && strspn(name, CONFIG_NAME_CHARACTERS) == len;
 }
 
 static void begin_settings(struct parser *parser)
@@ -181,15 +180,16 @@ static void set_policy(struct parser *parser, size_t key, const char *value)
 {
 	struct policy *policy = parser->section == SETTINGS ? &parser->config->policy :
 				&parser->device->policy;
+	char *problem = policy_problem(key, value);
 
 	if (policy_said(policy, key))
 		report(parser, parser->line, "key '%s' is there already in this section",
 		       policy_name(key));
-	else if (!policy_is_possible(key, value))
-		report(parser, parser->line, "%s = '%s': what is allowed is %s", policy_name(key),
-		       value, policy_values(key));
+	else if (problem)
+		report(parser, parser->line, "%s", problem);
 	else if (policy_set(policy, key, value) < 0)
 		report(parser, parser->line, "out of memory");
+	free(problem);
 }
 
 /*

@@ -37,6 +37,7 @@ struct control_client {
 	size_t reply_len, reply_sent;
 	struct question question;
 	struct device *asked;
+	bool wants_map;
 	bool last;		/* no more requests: close after the replies */
 };
 
@@ -157,6 +158,15 @@ static struct json_object *not_ready(const struct device *device)
 	return message_error("NotReady", "device '%s' %s", device->config->name, why);
 }
 
+/* The map is large, and few want it. */
+static bool wants_map(struct json_object *parameters)
+{
+	struct json_object *map;
+
+	return json_object_object_get_ex(parameters, "map", &map) &&
+	       json_object_is_type(map, json_type_boolean) && json_object_get_boolean(map);
+}
+
 /* NULL: the reply comes later. */
 static struct json_object *begin_describe(struct control_client *client,
 					  struct json_object *request)
@@ -177,6 +187,7 @@ static struct json_object *begin_describe(struct control_client *client,
 	if (!device_ask(device, &client->question))
 		return not_ready(device);
 	client->asked = device;
+	client->wants_map = wants_map(parameters);
 	return NULL;
 }
 
@@ -244,14 +255,21 @@ static bool send_reply(struct control_client *client)
 	return true;
 }
 
-static void on_answered(struct question *question, struct json_object *description)
+static void copy_member(struct json_object *to, struct json_object *from, const char *key)
+{
+	json_object_object_add(to, key, json_object_get(json_object_object_get(from, key)));
+}
+
+static void on_answered(struct question *question, struct json_object *answer)
 {
 	struct control_client *client = container_of(question, struct control_client, question);
 	struct json_object *parameters;
 
-	if (description) {
+	if (answer) {
 		parameters = message_new("device", device_object(client->asked));
-		json_object_object_add(parameters, "description", json_object_get(description));
+		copy_member(parameters, answer, "description");
+		if (client->wants_map)
+			copy_member(parameters, answer, "map");
 		set_reply(client, message_new("parameters", parameters));
 	} else {
 		set_reply(client, not_ready(client->asked));

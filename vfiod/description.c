@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "description.h"
 
+#include <string.h>
+
+#include <vfio/pci.h>
+
 #include "message.h"
+
+#define DIGITS 8	/* of a dword of configuration space */
 
 struct shape {
 	const char *key;
@@ -82,6 +88,17 @@ static const struct shape description_shape[] = {
 	END
 };
 
+static const struct shape map_shape[] = {
+	{ "structure", json_type_string, NULL, false },
+	{ "virtual", json_type_string, NULL, false },
+	{ "writable", json_type_string, NULL, false },
+	{ "cleared", json_type_string, NULL, false },
+	{ "trapped", json_type_string, NULL, false },
+	{ "refused", json_type_string, NULL, false },
+	{ "raw", json_type_string, NULL, false },
+	END
+};
+
 static bool object_fits(struct json_object *json, const struct shape *members);
 
 static bool item_fits(struct json_object *item, const struct shape *members)
@@ -136,4 +153,22 @@ static bool object_fits(struct json_object *json, const struct shape *members)
 bool description_is_valid(struct json_object *description)
 {
 	return object_fits(description, description_shape);
+}
+
+/* Each member says as many dwords as the others. */
+bool description_map_is_valid(struct json_object *map)
+{
+	size_t len = 0;
+
+	if (!object_fits(map, map_shape))
+		return false;
+	for (const struct shape *s = map_shape; s->key; s++) {
+		const char *text = message_string(map, s->key);
+
+		if (s == map_shape)
+			len = strlen(text);
+		if (strlen(text) != len || strspn(text, "0123456789abcdef") != len)
+			return false;
+	}
+	return len && len % DIGITS == 0 && len / DIGITS <= VFIO_PCI_MAX_DWORDS;
 }

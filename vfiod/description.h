@@ -10,4 +10,7 @@
 /* Has this, from a process that is not trusted, the form of what describe() makes? */
 bool description_is_valid(struct json_object *description);
 
+/* The same of describe_map(). */
+bool description_map_is_valid(struct json_object *map);
+
 #endif

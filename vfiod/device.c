@@ -21,8 +21,8 @@
 #define MAX_ABANDONED 4
 #define LONG_LIFE_MS 10000	/* after this, a death is no sign of trouble at start */
 
-/* The longest line that a device process may say: a description with many regions. */
-#define MAX_LINE (256 << 10)
+/* The longest line that a device process may say: a description with many regions, and its map. */
+#define MAX_LINE (384 << 10)
 
 void device_set_state(struct device *device, enum device_state state)
 {

@@ -26,8 +26,11 @@ enum device_state {
 struct question {
 	TAILQ_ENTRY(question) entry;
 	bool pending;
-	/* description is NULL when the device does not answer; it belongs to the caller. */
-	void (*answered)(struct question *question, struct json_object *description);
+	/*
+	 * Its members "description" and "map" (or null) are as docs/control.md has them. NULL when
+	 * the device does not answer; it belongs to the caller.
+	 */
+	void (*answered)(struct question *question, struct json_object *answer);
 };
 
 struct device {

@@ -14,14 +14,14 @@
 
 /* ---- questions ---------------------------------------------------------------------------- */
 
-void device_answer_all(struct device *device, struct json_object *description)
+void device_answer_all(struct device *device, struct json_object *answer)
 {
 	struct question *question;
 
 	loop_clear_timer(device->loop, &device->answer_deadline);
 	while ((question = TAILQ_FIRST(&device->questions))) {
 		device_forget(device, question);
-		question->answered(question, description);
+		question->answered(question, answer);
 	}
 }
 
@@ -152,16 +152,18 @@ static bool on_event(struct device *device, const char *name, struct json_object
 
 static bool on_answer(struct device *device, struct json_object *answer)
 {
-	struct json_object *description;
+	struct json_object *description, *map;
 	int64_t id;
 
 	if (!message_integer(answer, "id", 1, device->question_id, &id) ||
 	    !json_object_object_get_ex(answer, "description", &description) ||
-	    (description && !description_is_valid(description)))
+	    (description && !description_is_valid(description)) ||
+	    !json_object_object_get_ex(answer, "map", &map) ||
+	    (map && !description_map_is_valid(map)))
 		return false;
 	/* An older question's answer came too late. */
 	if (id == device->question_id)
-		device_answer_all(device, description);
+		device_answer_all(device, description ? answer : NULL);
 	return true;
 }
 

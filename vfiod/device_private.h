@@ -17,8 +17,8 @@ void device_kill(struct device *device);
 /* Receive once: -EAGAIN when there is nothing, 0 at the end of the channel or after nonsense. */
 int device_listen(struct device *device);
 void device_on_channel(struct watch *watch, uint32_t events);
-/* Whoever waits for a description gets this one; NULL: there is none. */
-void device_answer_all(struct device *device, struct json_object *description);
+/* Whoever waits for a description gets this answer; NULL: there is none. */
+void device_answer_all(struct device *device, struct json_object *answer);
 void device_on_answer_deadline(struct timer *timer);
 
 #endif

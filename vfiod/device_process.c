@@ -27,13 +27,14 @@ __attribute__((format(printf, 2, 3)))
 static _Noreturn void fail(const struct device_process *process, const char *format, ...)
 {
 	struct json_object *message = message_new("event", json_object_new_string("failed"));
-	char text[LOG_RECORD_SIZE + 256];
+	char *text;
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
-	json_object_object_add(message, "message", message_text(text));
+	json_object_object_add(message, "message", message_text(text ? text : "out of memory"));
 	json_object_object_add(message, "permanent", json_object_new_boolean(process->hopeless));
 	message_send(process->channel, message, SEND_TIMEOUT_MS);
 	exit(EXIT_FAILURE);
@@ -144,15 +145,17 @@ static void open_device(struct session *session)
 static void apply_policy(struct session *session)
 {
 	struct device_process *process = session->process;
-	char what[256];
+	char *what;
 	size_t key;
 
 	if (policy_apply(process->policy, session->dev, &key) == 0)
 		return;
 	process->hopeless = vfio_last_error(session->dev)->code != VFIO_E_NO_MEMORY;
-	snprintf(what, sizeof(what), "policy %s cannot be '%s'", policy_name(key),
-		 policy_said(process->policy, key));
-	fail_with(process, what, vfio_last_error(session->dev));
+	if (asprintf(&what, "policy %s cannot be '%s'", policy_name(key),
+		     policy_said(process->policy, key)) < 0)
+		what = NULL;
+	fail_with(process, what ? what : "a policy cannot be what it is to be",
+		  vfio_last_error(session->dev));
 }
 
 static void become_unprivileged(struct device_process *process)

@@ -12,7 +12,8 @@
  * and is asked
  *
  *   {"method": "describe", "id": N}               which it answers with {"id": N, "description":
- *                                                 {…}}, null when the device does not answer
+ *                                                 {…}, "map": {…}}; what the device does not
+ *                                                 answer is null
  *   {"method": "policy", "key": TEXT, "value": TEXT}   which has changed
  *   {"method": "ping"}                            which it answers with {"event": "alive"}
  *

@@ -20,6 +20,8 @@ void log_open(int level)
 	log_for_journal = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
 }
 
+#define CUT "…"
+
 /* Like snprintf() at *used, but *used stays inside the buffer when the text does not. */
 static void append(char *line, size_t size, size_t *used, const char *format, va_list args)
 {
@@ -27,7 +29,13 @@ static void append(char *line, size_t size, size_t *used, const char *format, va
 
 	if (n < 0)
 		return;
-	*used = (size_t)n < size - *used ? *used + (size_t)n : size - 1;
+	if ((size_t)n < size - *used) {
+		*used += (size_t)n;
+		return;
+	}
+	*used = size - 1;
+	/* The mark replaces whole characters: what is left of one is not printable. */
+	memcpy(line + size - sizeof(CUT), CUT, sizeof(CUT));
 }
 
 __attribute__((format(printf, 4, 5)))

@@ -116,22 +116,28 @@ static int parse_fd(const char *text)
 	return (int)fd;
 }
 
+static _Noreturn void unknown_policy(const char *text, size_t len)
+{
+	char names[400] = "", *problem;
+
+	policy_list_names(names, sizeof(names));
+	if (asprintf(&problem, "there is no key '%.*s'; allowed are %s", (int)len, text, names) < 0)
+		problem = NULL;
+	usage("--policy", problem);
+}
+
 static void take_policy(struct arguments *arguments, const char *text)
 {
 	size_t len = strcspn(text, "="), key = policy_find(text, len);
-	char problem[512] = "";
+	char *problem;
 
 	if (!text[len])
 		usage("--policy wants KEY=VALUE, not", text);
-	if (key == policy_count()) {
-		policy_list_names(problem, sizeof(problem));
-		usage("--policy has no such key, but these", problem);
-	}
-	if (!policy_is_possible(key, text + len + 1)) {
-		snprintf(problem, sizeof(problem), "%s; what is allowed is %s", text,
-			 policy_values(key));
-		usage("--policy cannot be that", problem);
-	}
+	if (key == policy_count())
+		unknown_policy(text, len);
+	problem = policy_problem(key, text + len + 1);
+	if (problem)
+		usage("--policy", problem);
 	if (policy_set(&arguments->policy, key, text + len + 1) < 0)
 		usage("--policy", strerror(ENOMEM));
 }

@@ -131,18 +131,32 @@ static int open_scratch(struct vfio_dev **dev)
 	return ret;
 }
 
-bool policy_is_possible(size_t key, const char *text)
+/* The library's sentence, which may have been too long for its record, and what is allowed. */
+static char *explain(size_t key, const struct vfio_error *err)
+{
+	bool cut = strlen(err->what) + 1 >= sizeof(err->what);
+	bool told = strstr(err->what, policy_values(key));
+	char *text;
+
+	if (asprintf(&text, "%s%s%s%s", err->what, cut ? "…" : "",
+		     told ? "" : "; what is allowed is ", told ? "" : policy_values(key)) < 0)
+		return NULL;
+	return text;
+}
+
+char *policy_problem(size_t key, const char *text)
 {
 	struct vfio_dev *dev;
-	bool possible = true;
+	char *problem = NULL;
 
 	/* Without memory for this there is none for the real device, which then says so. */
 	if (open_scratch(&dev) < 0)
-		return true;
-	if (vfio_policy_set(dev, policy_name(key), text) < 0)
-		possible = vfio_last_error(dev)->code != VFIO_E_POLICY_VALUE;
+		return NULL;
+	if (vfio_policy_set(dev, policy_name(key), text) < 0 &&
+	    vfio_last_error(dev)->code == VFIO_E_POLICY_VALUE)
+		problem = explain(key, vfio_last_error(dev));
 	vfio_close(dev);
-	return possible;
+	return problem;
 }
 
 int policy_apply(const struct policy *policy, struct vfio_dev *dev, size_t *failed)

@@ -46,10 +46,10 @@ const char *policy_holds(const struct policy *policy, size_t key);
 bool policy_is_inherited(const struct policy *policy, size_t key);
 
 /*
- * Can the key have this value? It is asked without the device, which may still refuse what another
- * one would not.
+ * What is wrong with this value of the key, for the caller to free, or NULL. It is asked without
+ * the device, which may still refuse what another one would not.
  */
-bool policy_is_possible(size_t key, const char *text);
+char *policy_problem(size_t key, const char *text);
 
 /* Set all that is said. 0, or a negative errno with *failed and the device's error record. */
 int policy_apply(const struct policy *policy, struct vfio_dev *dev, size_t *failed);

@@ -166,6 +166,7 @@ static bool describe_device(struct session *session, struct json_object *request
 		return false;
 	reply = message_new("id", json_object_new_int64(id));
 	json_object_object_add(reply, "description", describe(session->dev));
+	json_object_object_add(reply, "map", describe_map(session->dev));
 	tell(session, reply);
 	return true;
 }

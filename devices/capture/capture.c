@@ -36,7 +36,7 @@ int refuse(struct vfio_error *err, int number, enum vfio_error_code code, const 
 
 int refuse_memory(struct vfio_error *err)
 {
-	return refuse(err, ENOMEM, VFIO_E_NO_MEMORY, "", "capture: no memory");
+	return refuse(err, ENOMEM, VFIO_E_NO_MEMORY, "", "capture: the device cannot be made");
 }
 
 /* ---- BARs -------------------------------------------------------------------------------- */

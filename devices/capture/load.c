@@ -23,8 +23,9 @@
 
 static int refuse_file(struct vfio_error *err, const char *path)
 {
+	/* Whoever prints the record prints what errno means. */
 	return refuse(err, errno, VFIO_E_SYSTEM, "name a file that can be read",
-		      "capture: '%s': %s", path, strerror(errno));
+		      "capture: '%s' cannot be read", path);
 }
 
 /* ---- any file ---------------------------------------------------------------------------- */
@@ -88,7 +89,7 @@ static int refuse_count(const struct options *o, unsigned int count, struct vfio
 			      "capture: '%s' has %u devices%s%s", o->file, count,
 			      o->slot ? " at " : "", o->slot ? o->slot : "");
 	return refuse(err, ENODEV, VFIO_E_OPTION, "lsvfio --config FILE shows what the file has",
-		      "capture: '%s' has no device at %s", o->file, o->slot);
+		      "capture: '%s' has nothing at %s", o->file, o->slot);
 }
 
 /* The one device of a dump that is meant. */

@@ -138,7 +138,7 @@ static int parse_option(struct options *o, char *text, struct vfio_error *err)
 			      "capture: option '%s': there is no such option", name);
 	if (!value || !option->parse(o, bar, value))
 		return refuse(err, EINVAL, VFIO_E_OPTION, REMEDY,
-			      "capture: option '%s' is %s", name, option->wants);
+			      "capture: option '%s' wants %s", name, option->wants);
 	return 0;
 }
 

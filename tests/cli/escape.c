@@ -24,11 +24,17 @@ static const char *const no_arguments[] = { NULL };
 
 /* A description with these as its last members. */
 #define DESCRIPTION(irqs, policy, reset, records) \
-	"{\"id\": 1, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
+	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
 	"\"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": " irqs \
 	", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
 
 static const char truth[] = DESCRIPTION("[]", "{\"view\": \"virtual\"}", "null", "[]");
+
+/* A map of configuration space in which this is one of the strings. */
+#define MAP(raw) \
+	"{\"id\": 1, \"description\": null, \"map\": {\"structure\": \"00000000\", " \
+	"\"virtual\": \"00000000\", \"writable\": \"00000000\", \"cleared\": \"00000000\", " \
+	"\"trapped\": \"00000000\", \"refused\": \"00000000\", \"raw\": " raw "}}\n"
 
 static const char *const lies[] = {
 	"nonsense\n",
@@ -48,6 +54,11 @@ static const char *const lies[] = {
 		    "[]"),
 	DESCRIPTION("[]", "{}", "null", "null"),
 	DESCRIPTION("[]", "{}", "null", "[{\"code\": 307}]"),
+	MAP("7"),
+	MAP("\"0000000g\""),
+	MAP("\"0000000000000000\""),
+	MAP("\"\""),
+	"{\"id\": 1, \"description\": null}\n",
 	"{\"event\": [[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}\n",
 };
 

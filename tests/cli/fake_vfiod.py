@@ -41,6 +41,12 @@ DESCRIPTION = {
     "fault": {"iova": "0xfffffffffffff000", "size": 4096, "direction": "write", "errno": 14,
               "count": 3}}
 
+# Of each dword, what is like no other's.
+CONFIG_MAP = {key: "".join(f"{(n << 24 | dword):08x}" for dword in range(64))
+              for n, key in enumerate(("structure", "virtual", "writable", "cleared", "trapped",
+                                       "refused", "raw"))}
+CONFIG_MAP["structure"] = "00000000" * 16 + "00400005" * 6 + "01000001" + "00000000" * 41
+
 
 class FakeVfiod:
     """Listens on a control socket and answers as it is told."""
@@ -71,8 +77,8 @@ class FakeVfiod:
         except OSError:
             pass
 
-    def answer(self, *, description=None, **device):
-        """Be a vfiod with one device."""
+    def answer(self, *, description=None, config_map=None, **device):
+        """Be a vfiod with one device; without config_map an older one, which knows of no maps."""
         device = {**EDU, **device}
 
         def reply(request, connection):
@@ -80,6 +86,8 @@ class FakeVfiod:
                 parameters = {"vfiod": {"pid": 1, "version": "0.1.0"}, "devices": [device]}
             elif request["parameters"]["device"] == device["name"]:
                 parameters = {"device": device, "description": description or DESCRIPTION}
+                if config_map is not None and request["parameters"].get("map") is True:
+                    parameters["map"] = config_map
             else:
                 connection.sendall(b'{"error": "NoSuchDevice", "parameters": '
                                    b'{"message": "no such device"}}\n')

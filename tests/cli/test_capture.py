@@ -162,29 +162,29 @@ def test_a_virtual_function_in_sysfs(tmp_path):
 @pytest.mark.parametrize('options, says', [
     ('', 'file=PATH is missing'),
     ('bar0=64K', 'file=PATH is missing'),
-    ('file=', "option 'file' is a path"),
+    ('file=', "option 'file' wants a path"),
     ('color=blue', "option 'color': there is no such option"),
     ('bar6=64K', "option 'bar6': there is no such option"),
     ('bar=64K', "option 'bar': there is no such option"),
-    ('bar0', "option 'bar0' is a size"),
-    ('bar0=', "option 'bar0' is a size"),
-    ('bar0=64Q', "option 'bar0' is a size"),
-    ('bar0=-1', "option 'bar0' is a size"),
-    ('bar0=K', "option 'bar0' is a size"),
-    ('bar0=99999999999999999999', "option 'bar0' is a size"),
-    ('bar0=64K:blue', "option 'bar0' is a size"),
-    ('bar0=32:io:64bit', "option 'bar0' is a size"),
-    ('id=8086', "option 'id' is vendor and device"),
-    ('id=8086:10d33', "option 'id' is vendor and device"),
-    ('vf=2', "option 'vf' is 0 or 1"),
-    ('file=/nonexistent', "'/nonexistent': No such file"),
+    ('bar0', "option 'bar0' wants a size"),
+    ('bar0=', "option 'bar0' wants a size"),
+    ('bar0=64Q', "option 'bar0' wants a size"),
+    ('bar0=-1', "option 'bar0' wants a size"),
+    ('bar0=K', "option 'bar0' wants a size"),
+    ('bar0=99999999999999999999', "option 'bar0' wants a size"),
+    ('bar0=64K:blue', "option 'bar0' wants a size"),
+    ('bar0=32:io:64bit', "option 'bar0' wants a size"),
+    ('id=8086', "option 'id' wants vendor and device"),
+    ('id=8086:10d33', "option 'id' wants vendor and device"),
+    ('vf=2', "option 'vf' wants 0 or 1"),
+    ('file=/nonexistent', "'/nonexistent' cannot be read: No such file or directory ("),
     ('file=/dev/zero', 'File too large'),
     (f'{E1000E},id=8086:10d3', 'vf=1 is not said'),
-    (f'{E1000E},rom=/nonexistent', "'/nonexistent': No such file"),
+    (f'{E1000E},rom=/nonexistent', "'/nonexistent' cannot be read: No such file or directory ("),
     (f'{E1000E},vf=1,rom=/nonexistent', 'has no expansion ROM'),
     (f'file={PCI}/qemu-e1000e.txt,bar0=128K', 'has a BAR1 (its register is 0xfdde0000)'),
     (f'file={PCI}/qemu-e1000e.txt', 'add barN=SIZE'),
-    (f'file={PCI}/qemu-edu.txt,bar0=1M,slot=00:03.0', 'has no device at 00:03.0'),
+    (f'file={PCI}/qemu-edu.txt,bar0=1M,slot=00:03.0', 'has nothing at 00:03.0'),
     (f'file={PCI}/qemu-nvme-vf.txt,bar0=16K', 'add vf=1,id=VENDOR:DEVICE'),
     (f'file={PCI}/qemu-edu.txt,bar0=3M', 'VFIO-604'),
     (f'file={PCI}/qemu-edu.txt,bar0=512M', 'VFIO-604'),
@@ -193,6 +193,13 @@ def test_a_virtual_function_in_sysfs(tmp_path):
 ])
 def test_refused(options, says):
     assert says in refusal(options)
+
+
+@pytest.mark.parametrize('options', ['file=/nonexistent', 'file=/dev/zero', 'file=/tmp',
+                                     f'{E1000E},vpd=/nonexistent'])
+def test_an_errno_is_told_once(options):
+    told, _, text = refusal(options).splitlines()[0].rpartition(': ')
+    assert text.removesuffix(' (device model)') not in told
 
 
 @pytest.mark.parametrize('content, says', [

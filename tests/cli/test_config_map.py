@@ -11,6 +11,7 @@ import pytest
 
 from lsvfio import BUILD, NVME, SOURCE, devices, lsvfio
 from made_config import made_config
+from vfiod_client import connect
 
 PCI = SOURCE / 'tests' / 'data' / 'pci'
 MODULES = {'VFIO_DEVICE_PATH': ':'.join(str(BUILD / folder) for folder in (
@@ -156,25 +157,87 @@ def test_table_agrees_with_the_device():
         assert one['cleared'] | two['cleared'] == one['cleared']
 
 
-def test_over_a_socket(edu, directory):
-    """The same as in process. By its name the device is not opened, and the table tells."""
-    asked = config_map(f'unix:{directory}/edu.sock')
-    assert asked == config_map('edu')
-    run = lsvfio('--json', '--config-map', '--control', edu.control_path, 'edu')
+def served_map(vfiod, name):
+    """By the name that vfiod has for the device; this lsvfio could not open it."""
+    run = lsvfio('--json', '--config-map', '--control', vfiod.control_path, name)
+    assert run.returncode == 0, run.stderr
     (device,) = json.loads(run.stdout)['devices']
-    assert [row['offset'] for row in device['map']] == [row['offset'] for row in asked]
-    assert not any(row['exact'] for row in device['map'])
+    assert device['kind'] == 'vfiod'
+    return device['map']
 
 
-def test_what_policy_refuses(start, directory):
+def test_over_a_socket(edu, directory):
+    """The same as in process; and by its name, when vfiod is asked."""
+    asked = config_map(f'unix:{directory}/edu.sock')
+    assert asked == config_map('edu') == served_map(edu, 'edu')
+
+
+POLICIES = {
+    'standard': [], 'filtered': ['view = filtered'],
+    'hidden': ['hide = MSI-X, VPD, ext:0x03'], 'zero': ['hide = MSI', 'hidden = zero'],
+    'filtered and hidden': ['view = filtered', 'hide = MSI-X'],
+}
+
+
+@pytest.fixture(name='serve')
+def serve_fixture(start, directory):
+    """Starts a vfiod with a device "dev" under a policy."""
+    def serve(device, policy):
+        path = directory / 'vfiod.conf'
+        keys = '\n'.join(POLICIES[policy])
+        path.write_text(f'[dev]\ndevice = {device}\nsocket = {directory}/s\n{keys}\n',
+                        encoding='utf-8')
+        return start('--config', path, **MODULES).wait_ready()
+    return serve
+
+
+@pytest.mark.parametrize('policy', POLICIES)
+def test_vfiod_tells_what_the_device_does(serve, directory, policy):
+    """Exactly what a client of the device is told."""
+    vfiod = serve('express', policy)
+    rows = served_map(vfiod, 'dev')
+    assert len(rows) == 1024 and all(row['exact'] for row in rows)
+    assert rows == config_map(f'unix:{directory}/s')
+    assert (rows == config_map('express')) == (policy == 'standard')
+    text = lsvfio('--config-map', '--control', vfiod.control_path, 'dev').stdout
+    assert '?' not in text
+
+
+def test_vfiod_tells_while_the_device_has_a_client(serve, directory):
+    vfiod = serve('edu', 'standard')
+    with connect(directory / 's') as client:
+        before = served_map(vfiod, 'dev')
+        client.enable_memory()
+        after = served_map(vfiod, 'dev')
+    assert before[1]['raw'] & 6 == 2 and after[1]['raw'] & 6 == 6
+
+
+def test_what_is_hidden(serve):
+    """No structure is there that the user knows of, and all is the device's own."""
+    rows = served_map(serve('express', 'hidden'), 'dev')
+    (head,) = (row for row in config_map('express')
+               if row['structure'] == 'VPD' and row['offset'] == row['base'])
+    hidden = rows[head['offset'] // 4]
+    assert head['virtual'] == 0xffffff00
+    assert (hidden['structure'], hidden['virtual'], hidden['raw'] & 0xff) == (None, 0, 3)
+
+
+def links(rows):
+    """Where the lists of capabilities are told: in the header, and at the head of each."""
+    masks = {0x04: 0x100000, 0x34: 0xff}
+    for row in rows:
+        if row['base'] and row['offset'] == row['base']:
+            masks[row['offset']] = 0xffffffff if row['extended'] else 0xff00
+    return masks
+
+
+@pytest.mark.parametrize('device', ['edu', 'express'])
+def test_what_policy_refuses(serve, device):
     """Only links are virtual in the filtered view; what would be kept else is refused."""
-    path = directory / 'vfiod.conf'
-    path.write_text(f'[edu]\ndevice = edu\nsocket = {directory}/s\nview = filtered\n',
-                    encoding='utf-8')
-    start('--config', path).wait_ready()
-    usual, rows = config_map('edu'), config_map(f'unix:{directory}/s')
+    usual, rows = config_map(device), served_map(serve(device, 'filtered'), 'dev')
+    masks = links(rows)
     for one, two in zip(usual, rows):
-        assert two['virtual'] & ~one['virtual'] == 0
+        assert two['virtual'] & ~masks.get(two['offset'], 0) == 0
         assert two['writable'] & (two['refused'] | two['virtual']) == 0
         assert one['writable'] & one['virtual'] & ~two['refused'] == 0
     assert sum(bin(row['refused']).count('1') for row in rows) > 200

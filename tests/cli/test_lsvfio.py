@@ -56,7 +56,7 @@ def test_one_device_in_full():
     run = lsvfio("--sysfs", NVME, "3b:00.0")
     assert run.returncode == 0
     text = lines(run.stdout)
-    assert text[:3] == ["0000:3b:00.0", "kind          pci", "device string 0000:3b:00.0"]
+    assert text[:3] == ["0000:3b:00.0: a PCI device of this machine", "kind          pci", "device string 0000:3b:00.0"]
     assert "subsystem     144d:a801" in text
     assert "driver        vfio-pci" in text and "IOMMU group   17" in text
     golden = (HERE / "sysfs" / "nvme.golden").read_text()
@@ -176,7 +176,7 @@ def test_the_manual_has_every_option_and_column():
     for option in re.findall(r"--[a-z-]+", lsvfio("--help").stdout):
         assert option in manual
     for name, kind in columns().items():
-        assert re.search(rf"^{name} +{kind} ", manual, re.MULTILINE), name
+        assert re.search(rf"^{name} \({kind}\)$", manual, re.MULTILINE), name
 
 
 def test_output_that_cannot_be_written_is_a_failure():

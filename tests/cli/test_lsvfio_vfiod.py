@@ -13,9 +13,12 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from fake_vfiod import DESCRIPTION, EDU, EDU_CONFIG, FakeVfiod
+from fake_vfiod import CONFIG_MAP, DESCRIPTION, EDU, EDU_CONFIG, FakeVfiod
 from fake_vfiod import fake_fixture  # noqa: F401: the fixture "fake"
 from lsvfio import NVME, check_decoded, devices, lines, lsvfio
+
+# The vfiod of fake_vfiod.py is a thread of this process.
+TITLE = f"edu0: served by vfiod {os.getpid()}, unix:/run/vfiod/edu0.sock"
 
 
 def test_list_of_a_vfiod(fake):
@@ -53,6 +56,7 @@ def test_a_device_of_a_vfiod_in_full(fake):
     assert (edu["kind"], edu["id"], edu["subsystem"]) == ("vfiod", "1234:11e8", "1af4:1100")
     check_decoded(edu["decoded"], EDU_CONFIG)
     text = lines(lsvfio("--control", fake.path, "edu0").stdout)
+    assert text[0] == TITLE
     assert "client         process 4712, user 1000, group 100" in text
     assert "last fault     write of 4096 bytes at 0xfffffffffffff000: EFAULT (Bad address); " \
         "3 in all" in text
@@ -78,7 +82,37 @@ def test_a_vfiod_that_is_older(fake):
     assert [irq["vectors"] for irq in edu["irqs"]] == [None, None]
     text = lsvfio("--control", fake.path, "edu0").stdout
     assert "policy" not in text and "granted" not in text and "reset  " not in text
-    assert lsvfio("--errors", "--control", fake.path).stdout == "edu0\nno side channel\n"
+    assert lsvfio("--errors", "--control", fake.path).stdout == \
+        TITLE + "\nno side channel\n"
+
+
+def test_a_map_that_vfiod_tells(fake):
+    fake.answer(config_map=CONFIG_MAP)
+    (edu,) = devices("--config-map", "--control", fake.path, "edu0")
+    assert fake.requests[-1]["parameters"] == {"device": "edu0", "map": True}
+    assert len(edu["map"]) == 64 and all(row["exact"] for row in edu["map"])
+    for n, key in enumerate(CONFIG_MAP):
+        if n:
+            assert [row[key] for row in edu["map"]] == [n << 24 | i for i in range(64)]
+    assert [(row["structure"], row["id"], row["base"], row["extended"])
+            for row in edu["map"][15:24]] == \
+        [("Header", 0, 0, False)] + 6 * [("MSI", 5, 0x40, False)] + \
+        [("AER", 1, 0x100, True), (None, 0, 0, False)]
+    text = lines(lsvfio("--config-map", "--control", fake.path, "edu0").stdout)
+    assert text[0] == TITLE and not any("?" in line for line in text)
+    devices("--control", fake.path, "edu0")
+    assert fake.requests[-1]["parameters"] == {"device": "edu0"}, "the map is large"
+
+
+@pytest.mark.parametrize("reply", [{}, {"map": None}])
+def test_a_map_that_vfiod_does_not_tell(fake, reply):
+    """An older vfiod, or a device that cannot: then the table tells."""
+    fake.send(reply_line(device=EDU, description=DESCRIPTION, **reply))
+    (edu,) = devices("--config-map", "--control", fake.path, "edu0")
+    assert len(edu["map"]) == 64 and not any(row["exact"] for row in edu["map"])
+    assert edu["map"][1]["registers"] == "Command,Status" and edu["map"][1]["raw"] is None
+    text = lines(lsvfio("--config-map", "--control", fake.path, "edu0").stdout)
+    assert all(line.endswith("?") for line in text[2:])
 
 
 def test_a_device_that_cannot_tell(fake):
@@ -88,7 +122,8 @@ def test_a_device_that_cannot_tell(fake):
     (edu,) = devices("--control", fake.path, "edu0")
     assert (edu["policy"], edu["reset"], edu["records"]) == ({}, None, [])
     assert edu["irqs"][0]["vectors"] is None
-    assert lsvfio("--errors", "--control", fake.path, "edu0").stdout == "edu0\nno records\n"
+    assert lsvfio("--errors", "--control", fake.path, "edu0").stdout == \
+        TITLE + "\nno records\n"
 
 
 @pytest.mark.parametrize("names", [[], ["edu0"]])
@@ -97,7 +132,7 @@ def test_errors(fake, names):
     run = lsvfio("--errors", "--control", fake.path, *names)
     assert (run.returncode, run.stderr) == (0, "")
     assert lines(run.stdout) == [
-        "edu0",
+        TITLE,
         "CODE     WHO              ERRNO TEXT",
         "VFIO-307 virtual function EPERM bits were lost",
         "VFIO-312 device model     EIO   it is stuck",
@@ -110,7 +145,7 @@ def test_errors(fake, names):
 def test_errors_of_a_device_that_is_not_ready(fake):
     fake.answer(state="starting")
     run = lsvfio("--errors", "--control", fake.path)
-    assert (run.returncode, run.stdout) == (0, "edu0\nnothing to read: its state is starting\n")
+    assert (run.returncode, run.stdout) == (0, TITLE + "\nnothing to read: its state is starting\n")
     (edu,) = devices("--errors", "--control", fake.path)
     assert edu["records"] is None
 
@@ -267,7 +302,7 @@ def is_fine(path, value):
     name = [key for key in path if isinstance(key, str)][-1]
     if "policy" in path:
         return value == ({} if path[-1] == "policy" else "")
-    if name in ("socket", "pid", "fault", "client", "vectors", "reset") and value is None:
+    if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map") and value is None:
         return path[-1] == name
     if value in ("", []) and not isinstance(value, bool):
         free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags",
@@ -279,7 +314,8 @@ def is_fine(path, value):
         isinstance(path[-1], int)
 
 
-GOOD = {"device": dict(EDU, client={"pid": 1, "uid": 2, "gid": 3}), "description": DESCRIPTION}
+GOOD = {"device": dict(EDU, client={"pid": 1, "uid": 2, "gid": 3}), "description": DESCRIPTION,
+        "map": CONFIG_MAP}
 
 
 @pytest.mark.parametrize("path", list(every_member(GOOD)), ids=lambda p: ".".join(map(str, p)))
@@ -315,6 +351,10 @@ def test_every_member_is_checked(fake, path):
     (("description", "records"), DESCRIPTION["records"] * 33),
     (("description", "records", 0, "errno"), 5000), (("description", "records", 0, "text"), None),
     (("description", "records", 0, "code"), -1),
+    (("map", "raw"), "0" * 511), (("map", "raw"), "0" * 513), (("map", "raw"), "g" * 512),
+    (("map", "structure"), "0" * 8 * 1025), (("map", "structure"), "0" * 520),
+    (("map", "virtual"), "0" * 511 + "\0"),
+    (("map",), dict.fromkeys(CONFIG_MAP, "0" * 8 * 1025)),
     (("device", "mode"), "0999"), (("device", "pid"), 1 << 32),
 ])
 def test_every_range_is_checked(fake, path, value):

@@ -82,6 +82,36 @@ def test_describe(edu):
     assert description['records'] == []
 
 
+def test_describe_with_map(edu):
+    """Only who asks gets it; each of its strings has eight digits for each four bytes."""
+    with edu.control() as control:
+        parameters = control.call('describe', device='edu', map=True)['parameters']
+        for other in ({}, {'map': False}, {'map': None}, {'map': 'true'}):
+            assert list(control.call('describe', device='edu', **other)['parameters']) == \
+                ['device', 'description']
+    assert list(parameters) == ['device', 'description', 'map']
+    config = parameters['description']['config']
+    assert list(parameters['map']) == ['structure', 'virtual', 'writable', 'cleared', 'trapped',
+                                       'refused', 'raw']
+    for digits in parameters['map'].values():
+        assert re.fullmatch('[0-9a-f]+', digits) and len(digits) == len(config)
+    assert parameters['map']['raw'][:8] == '11e81234'
+    assert parameters['map']['structure'][0x40 * 2:0x40 * 2 + 8] == '00400005'
+
+
+def test_two_ask_at_once_and_one_for_the_map(edu):
+    pid = edu.device()['pid']
+    os.kill(pid, signal.SIGSTOP)
+    with edu.control() as plain, edu.control() as curious:
+        plain.send(b'{"method": "describe", "parameters": {"device": "edu"}}\n')
+        edu.device()
+        curious.send(b'{"method": "describe", "parameters": {"device": "edu", "map": true}}\n')
+        edu.device()
+        os.kill(pid, signal.SIGCONT)
+        assert 'map' not in plain.reply()['parameters']
+        assert curious.reply()['parameters']['map']['raw'][:8] == '11e81234'
+
+
 def test_describe_changes_nothing(edu, directory):
     with connect(directory / 'edu.sock') as client, edu.control() as control:
         client.enable_memory()

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from conftest import IS_ROOT
+from conftest import BUILD, IS_ROOT
 from vfiod_client import run
 
 
@@ -184,3 +184,20 @@ def test_bad_user(directory, user, why):
     done = run('--device', 'edu', '--socket-path', directory / 's', '--user', user)
     assert (done.returncode, list(directory.iterdir())) == (1, [])
     assert why in done.stderr
+
+
+# ---- the name of the one device --------------------------------------------------------------
+
+@pytest.mark.parametrize('path, name', [
+    ('./nic.so', 'nic'), ('./nic.so,', 'nic'), ('./n ic.v2.so', 'n_ic.v2'),
+    ('./n\u00efc.so', 'n__c'), ('./.so', '.so'), ('./' + 'n' * 80 + '.so', 'n' * 64),
+])
+def test_name_of_a_module_file(start, directory, path, name):
+    """What a section could be called, wherever the file lies."""
+    file = directory / path.rstrip(',')
+    file.symlink_to(BUILD / 'devices' / 'edu' / 'edu.so')
+    vfiod = start('--device', path, '--socket-path', 's', popen={'cwd': directory}).wait_ready()
+    assert list(vfiod.devices()) == [name]
+    assert f'vfiod: {name}: ready on ' in vfiod.log()
+    with vfiod.control() as control:
+        assert 'description' in control.call('describe', device=name)['parameters']

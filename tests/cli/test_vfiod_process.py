@@ -122,7 +122,8 @@ def test_stopped_device_process_is_left_alone(traitor, directory):
 
 ESCAPES = ['open', 'socket', 'fork', 'exec', 'executable memory', 'kill', 'own']
 LIES = ['nonsense', 'empty', 'list', 'nothing', 'pid', 'uid', 'name', 'message', 'event',
-        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'depth', 'endless',
+        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'map of numbers',
+        'map of letters', 'long map', 'short map', 'no map', 'depth', 'endless',
         'end']
 
 

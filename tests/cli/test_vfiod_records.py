@@ -120,13 +120,14 @@ def test_resets_are_counted(edu, client):
 
 # ---- lsvfio -----------------------------------------------------------------------------------
 
-def test_lsvfio_errors(edu, client):
-    assert lsvfio(edu, '--errors') == 'edu\nno records\n'
+def test_lsvfio_errors(edu, client, directory):
+    title = f'edu: served by vfiod {edu.process.pid}, unix:{directory}/edu.sock'
+    assert lsvfio(edu, '--errors') == f'{title}\nno records\n'
     client.write(CONFIG, VENDOR, 2, 0xffff)
     record, = records(edu)
     for names in ([], ['edu']):
         heading, columns, *lines = lsvfio(edu, '--errors', *names).splitlines()
-        assert (heading, columns.split()) == ('edu', ['CODE', 'WHO', 'ERRNO', 'TEXT'])
+        assert (heading, columns.split()) == (title, ['CODE', 'WHO', 'ERRNO', 'TEXT'])
         assert re.fullmatch(r'VFIO-307 virtual function [A-Z]+ +' + re.escape(record['text']),
                             lines[0])
         assert lsvfio_json(edu, '--errors', *names)['records'] == [record]
@@ -157,7 +158,17 @@ def test_lsvfio_of_a_device_in_its_own_process():
     assert full['policy']['vectors'] == 'all' and full['records'] == []
     assert full['reset']['methods'][0] == 'device'
     assert full['irqs'][1]['vectors'] == {'advertised': 8, 'granted': 8}
-    assert lsvfio(None, '--errors', PROBE) == f'{PROBE}\nno records\n'
+    assert lsvfio(None, '--errors', PROBE) == \
+        f"{PROBE}: a new device, made in lsvfio's own process\nno records\n"
+
+
+def test_lsvfio_says_whose_device_it_is(edu, directory):
+    """"edu" is the name of one, and the device string of another."""
+    for options in ([], ['--config-map'], ['--errors']):
+        title = lsvfio(edu, *options, 'edu').splitlines()[0]
+        assert title == f'edu: served by vfiod {edu.process.pid}, unix:{directory}/edu.sock'
+        title = lsvfio(None, '--no-vfiod', *options, 'edu').splitlines()[0]
+        assert title == "edu: a new device, made in lsvfio's own process"
 
 
 def test_lsvfio_as_a_client(start, directory):
@@ -170,4 +181,5 @@ def test_lsvfio_as_a_client(start, directory):
     assert full['irqs'][1]['vectors'] == {'advertised': 8, 'granted': 3}
     assert full['reset']['methods'][0] == 'device'
     assert full['records'] == [], 'what another client did is not told over the wire'
-    assert lsvfio(None, '--errors', f'unix:{path}') == f'unix:{path}\nno records\n'
+    assert lsvfio(None, '--errors', f'unix:{path}') == \
+        f'unix:{path}: opened by lsvfio as its client\nno records\n'
