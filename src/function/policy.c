@@ -335,7 +335,7 @@ static int refuse_value(struct vfio_function *fn, enum key which, const char *va
 		error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY, remedy,
 			  "the policy 'hide': '%s' is no capability that is known, nor the number "
 			  "of one", word);
-	else if (which == HIDE)
+	else if (which == HIDE && strlen(value) >= sizeof(fn->policy.hide))
 		error_set(fn->err, EINVAL, VFIO_E_POLICY_VALUE, VFIO_BY_LIBRARY, remedy,
 			  "the policy 'hide': the list has %zu bytes, and at most %zu are allowed",
 			  strlen(value), sizeof(fn->policy.hide) - 1);

@@ -133,19 +133,24 @@ void side_stored(struct vfio_function *fn, unsigned int width)
 		note_lost(fn, width, o->lost, false);
 }
 
+/* Bits of a register among those of the chunk, or the other way round; 0 where they do not meet. */
+static uint32_t shifted(uint32_t bits, unsigned int from, unsigned int to)
+{
+	if (from >= to)
+		return from - to < 4 ? bits << 8 * (from - to) : 0;
+	return to - from < 4 ? bits >> 8 * (to - from) : 0;
+}
+
 uint32_t side_changed(const struct vfio_function *fn, unsigned int reg)
 {
-	const struct outcome *o = &fn->side.outcome;
-
-	return reg >= o->start ? o->virtual >> 8 * (reg - o->start)
-			       : o->virtual << 8 * (o->start - reg);
+	return shifted(fn->side.outcome.virtual, fn->side.outcome.start, reg);
 }
 
 /* A hook has not let bits of a register stand, and has made a record of why. */
 void side_undo(struct vfio_function *fn, unsigned int reg, uint32_t bits)
 {
 	struct outcome *o = &fn->side.outcome;
-	uint32_t here = reg >= o->start ? bits << 8 * (reg - o->start) : bits >> 8 * (o->start - reg);
+	uint32_t here = shifted(bits, reg, o->start);
 
 	o->lost |= here;
 	o->device &= ~here;
