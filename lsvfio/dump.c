@@ -13,6 +13,7 @@
 
 /* Several thousand functions as lspci prints them. */
 #define MAX_FILE (64u << 20)
+#define MAX_DEVICES 65536	/* as a PCI domain has */
 
 static bool complain(const char *path, const char *why)
 {
@@ -101,14 +102,16 @@ bool dump_show(struct device_list *list, const char *path)
 {
 	char problem[VFIO_PCI_PROBLEM_ROOM];
 	struct vfio_pci_dump dump;
-	size_t len, at = 0;
+	size_t len, at = 0, n = 0;
 	char *text = load(path, &len);
 	int r;
 
 	if (!text)
 		return complain(path, strerror(errno));
-	while ((r = vfio_pci_dump_next(text, len, &at, &dump, problem)) > 0)
+	while ((r = vfio_pci_dump_next(text, len, &at, &dump, problem)) > 0 && n++ < MAX_DEVICES)
 		add_device(list, &dump, path);
 	free(text);
+	if (r > 0)
+		return complain(path, "it has more devices than PCI has places for");
 	return r == 0 || complain(path, problem);
 }

@@ -26,34 +26,39 @@
 
 /* ---- callbacks of the server -------------------------------------------------------------- */
 
-/* May another line be logged now? A token bucket, counted in milliseconds. */
-static bool log_allowed(struct session *session)
+/* May another line be logged now? */
+static bool is_allowed(struct bucket *b)
 {
 	int64_t now = now_ms();
 
-	session->log_budget += now - session->log_time;
-	session->log_time = now;
-	if (session->log_budget > LOG_BURST * LOG_INTERVAL_MS)
-		session->log_budget = LOG_BURST * LOG_INTERVAL_MS;
-	if (session->log_budget < LOG_INTERVAL_MS) {
-		session->unlogged++;
+	b->budget += now - b->time;
+	b->time = now;
+	if (b->budget > LOG_BURST * LOG_INTERVAL_MS)
+		b->budget = LOG_BURST * LOG_INTERVAL_MS;
+	if (b->budget < LOG_INTERVAL_MS) {
+		b->unlogged++;
 		return false;
 	}
-	session->log_budget -= LOG_INTERVAL_MS;
+	b->budget -= LOG_INTERVAL_MS;
 	return true;
+}
+
+static void log_some(struct session *session, struct bucket *b, int level, const char *line)
+{
+	if (!is_allowed(b))
+		return;
+	if (b->unlogged)
+		log_warning(session->process->name, "%llu more %s were too many to log",
+			    (unsigned long long)b->unlogged, b->what);
+	b->unlogged = 0;
+	log_line(level, session->process->name, "%s", line);
 }
 
 static void on_log(void *arg, enum vfio_log_level level, const char *line)
 {
 	struct session *session = arg;
 
-	if (!log_allowed(session))
-		return;
-	if (session->unlogged)
-		log_warning(session->process->name, "%lu more lines were too many to log",
-			    session->unlogged);
-	session->unlogged = 0;
-	log_line((int)level, session->process->name, "%s", line);
+	log_some(session, &session->lines, (int)level, line);
 }
 
 static bool on_admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size)
@@ -223,15 +228,21 @@ static void on_signal(void *arg, int fd)
 
 /* ---- the side channel ---------------------------------------------------------------------- */
 
-/* What PCI has no way to tell the driver is said here, once. */
+/*
+ * What PCI has no way to tell the driver is said here, once. A client can make more records in one
+ * message than the device keeps: that is told, too.
+ */
 static void log_records(struct session *session)
 {
 	struct vfio_error record;
 	char text[LOG_RECORD_SIZE];
+	uint64_t before = session->cursor;
 
 	while (vfio_record(session->dev, &session->cursor, &record) == 1) {
+		session->records.unlogged += session->cursor - before - 1;
+		before = session->cursor;
 		log_record_text(text, sizeof(text), &record);
-		on_log(session, VFIO_LOG_INFO, text);
+		log_some(session, &session->records, VFIO_LOG_INFO, text);
 	}
 }
 
@@ -239,10 +250,12 @@ static void log_records(struct session *session)
 
 int session_init(struct session *session, struct device_process *process)
 {
+	const int64_t full = LOG_BURST * LOG_INTERVAL_MS;
+
 	*session = (struct session){
 		.process = process,
-		.log_budget = LOG_BURST * LOG_INTERVAL_MS,
-		.log_time = now_ms(),
+		.lines = { .what = "lines", .budget = full, .time = now_ms() },
+		.records = { .what = "records", .budget = full, .time = now_ms() },
 	};
 	return lines_init(&session->requests, MAX_REQUEST);
 }

@@ -13,18 +13,24 @@
 #include "lines.h"
 #include "policy.h"
 
+/* How many lines may be logged: a token bucket, counted in milliseconds. */
+struct bucket {
+	const char *what;
+	int64_t budget, time;
+	uint64_t unlogged;
+};
+
 struct session {
 	struct device_process *process;
 	struct vfio_dev *dev;
 	struct vfio_server *server;
 	int signals;			/* a descriptor that SIGTERM makes readable */
-	struct lines requests;
+	struct lines requests;		/* of the supervisor */
 	struct policy waiting;		/* changes that wait until the client has gone */
 	uint64_t cursor;		/* of the device's side channel */
 	bool stopping;
-	int64_t log_budget;		/* in milliseconds; a line costs some */
-	int64_t log_time;
-	unsigned long unlogged;
+	/* What clients cause: their records cannot crowd out who has come and gone. */
+	struct bucket lines, records;
 };
 
 /* 0 or a negative errno. */

@@ -53,12 +53,16 @@ static int read_all(struct bytes *bytes, int fd, size_t most)
 
 int load_file(struct bytes *bytes, const char *path, size_t most, struct vfio_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
+	/* What is no file may wait for somebody, or never end. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
+	struct stat st;
 
 	*bytes = (struct bytes){ 0 };
 	if (fd < 0)
 		return refuse_file(err, path);
-	r = read_all(bytes, fd, most);
+	r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	if (r == 0)
+		r = read_all(bytes, fd, most);
 	close(fd);
 	if (r == 0)
 		return 0;

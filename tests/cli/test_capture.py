@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The device "capture": from files to BARs, ROM and vital product data."""
 
+import os
 import errno
 import shutil
 import subprocess
@@ -159,6 +160,17 @@ def test_a_virtual_function_in_sysfs(tmp_path):
 
 # ---- what is refused --------------------------------------------------------------------------
 
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'fifo')
+    assert 'Invalid argument' in refusal(f'file={tmp_path}/fifo')
+
+
+def test_too_large(tmp_path):
+    with open(tmp_path / 'large', 'wb') as file:
+        file.truncate(1 << 30)
+    assert 'File too large' in refusal(f'file={tmp_path}/large')
+
+
 @pytest.mark.parametrize('options, says', [
     ('', 'file=PATH is missing'),
     ('bar0=64K', 'file=PATH is missing'),
@@ -178,7 +190,7 @@ def test_a_virtual_function_in_sysfs(tmp_path):
     ('id=8086:10d33', "option 'id' wants vendor and device"),
     ('vf=2', "option 'vf' wants 0 or 1"),
     ('file=/nonexistent', "'/nonexistent' cannot be read: No such file or directory ("),
-    ('file=/dev/zero', 'File too large'),
+    ('file=/dev/zero', 'Invalid argument'),
     (f'{E1000E},id=8086:10d3', 'vf=1 is not said'),
     (f'{E1000E},rom=/nonexistent', "'/nonexistent' cannot be read: No such file or directory ("),
     (f'{E1000E},vf=1,rom=/nonexistent', 'has no expansion ROM'),

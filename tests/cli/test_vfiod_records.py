@@ -42,6 +42,19 @@ def lsvfio_json(vfiod, *arguments):
     return device
 
 
+def test_more_records_than_are_kept_are_told(start, directory):
+    """One message makes more than the device keeps: the log says that some are missing."""
+    build = os.environ['VFIO_BUILD']
+    path = directory / 'express.sock'
+    vfiod = start('--device', 'express', '--socket-path', path,
+                  VFIO_DEVICE_PATH=f'{build}/tests/cli').wait_ready()
+    with connect(path) as client:
+        client.write(CONFIG, 0, 4096, (1 << 8 * 4096) - 1)
+        client.write(CONFIG, VENDOR, 2, 0xffff)
+    wait_for(lambda: 'records were too many to log' in vfiod.log())
+    assert 'has gone' in vfiod.log()
+
+
 # ---- the log and the control socket -----------------------------------------------------------
 
 def test_a_lost_write_is_told_once(edu, client):
