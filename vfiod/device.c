@@ -101,10 +101,12 @@ static void on_pulse(struct timer *timer)
 		device_kill(device);
 		return;
 	}
+	/* One that is stopped, and whose channel is full of other things, is not asked. */
 	if (!device->asked_alive)
-		message_send(device->channel.fd,
-			     message_new("method", json_object_new_string("ping")), 0);
-	device->asked_alive = true;
+		device->asked_alive =
+			message_send(device->channel.fd,
+				     message_new("method", json_object_new_string("ping")), 0) >= 0 ||
+			!is_stopped(device->pid);
 	loop_set_timer(device->loop, &device->pulse, PULSE_MS);
 }
 
