@@ -102,6 +102,8 @@ static int make_eventfds(struct vfio_dev *dev, struct irq_entry *e, uint32_t cou
 	return 0;
 }
 
+static const char *const index_names[DRIVER_INDEXES] = { "INTx", "MSI", "MSI-X", "ERR", "REQ" };
+
 static int check_enable(struct vfio_dev *dev, uint32_t index, uint32_t count)
 {
 	struct vfio_irq_info info;
@@ -111,12 +113,13 @@ static int check_enable(struct vfio_dev *dev, uint32_t index, uint32_t count)
 		return r;
 	if (index >= DRIVER_INDEXES || count == 0)
 		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
-				 "enabling %u vectors of interrupt index %u", count, index);
+				 "enabling %u vectors of interrupt index %u, of which there are %d",
+				 count, index, DRIVER_INDEXES);
 	if (count > info.count)
 		return error_set(&dev->error, ENOSPC, VFIO_E_NO_IRQ, VFIO_BY_LIBRARY,
 				 "ask for as many as vfio_irq_info() says",
-				 "enabling %u vectors of interrupt index %u: %u are possible", count,
-				 index, info.count);
+				 "enabling %u vectors of %s: the device has %u", count,
+				 index_names[index], info.count);
 	return 0;
 }
 
@@ -128,8 +131,8 @@ static int too_many(struct vfio_dev *dev, uint32_t index, uint32_t count)
 
 	return r < 0 ? r : error_set(&dev->error, ENOSPC, VFIO_E_VECTORS, VFIO_BY_POLICY,
 				     "ask for as many as are granted, or see `vectors` in vfiod.conf(5)",
-				     "enabling %u vectors of interrupt index %u: %u are possible",
-				     count, index, v.granted);
+				     "enabling %u vectors of %s: %u are possible", count,
+				     index_names[index], v.granted);
 }
 
 EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count, int *fds)
@@ -150,7 +153,7 @@ EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count,
 	if (d->irqs[index].fds)
 		return error_set(&dev->error, EBUSY, VFIO_E_IRQ_STATE, VFIO_BY_LIBRARY,
 				 "call vfio_irq_disable() first",
-				 "interrupt index %u is enabled already", index);
+				 "%s is enabled already", index_names[index]);
 	r = make_eventfds(dev, &e, count);
 	if (r < 0)
 		return r;
