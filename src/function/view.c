@@ -46,6 +46,8 @@ void view_keep(struct view *v, unsigned int at, unsigned int length)
 {
 	memset(v->virt + at, 0xff, length);
 	memset(v->kept + at, 0xff, length);
+	memset(v->write + at, 0, length);
+	memset(v->clear + at, 0, length);
 }
 
 static void own(struct view *v, const struct vfio_pci_capability *cap)
@@ -101,8 +103,6 @@ void view_own_null(struct view *v, unsigned int at)
 void view_blank(struct view *v, unsigned int at, unsigned int length)
 {
 	memset(v->shadow + at, 0, length);
-	memset(v->write + at, 0, length);
-	memset(v->clear + at, 0, length);
 	memset(v->owner + at, 0xff, length * sizeof(v->owner[0]));
 	view_keep(v, at, length);
 }
