@@ -89,6 +89,13 @@ static int malformed(struct link *l, const char *what, const char *why)
 
 /* ---- bytes -------------------------------------------------------------------------------- */
 
+static void start_clock(struct link *l)
+{
+	l->deadline = clock_ms() + l->timeout_ms;
+	if (l->end && l->end < l->deadline)
+		l->deadline = l->end;
+}
+
 /* Wait until the socket is ready for events; what is being done names the culprit. */
 static int wait_ready(struct link *l, short events, const char *what)
 {
@@ -211,7 +218,7 @@ int link_dispatch(struct link *l)
 
 	if (l->fd < 0)
 		return given_up(l, what);
-	l->deadline = clock_ms() + l->timeout_ms;
+	start_clock(l);
 	/* A server that never stops asking must not keep the caller here. */
 	for (int i = 0; i < MAX_RECEIVES && r == 0; i++) {
 		r = next_reply(l, &m, what);
@@ -356,7 +363,7 @@ int link_call(struct link *l, struct exchange *x)
 	x->reply_len = 0;
 	if (l->fd < 0)
 		return given_up(l, x->what);
-	l->deadline = clock_ms() + l->timeout_ms;
+	start_clock(l);
 	memcpy(l->out, &h, sizeof(h));
 	if (x->fixed_len)
 		memcpy(l->out + sizeof(h), x->fixed, x->fixed_len);

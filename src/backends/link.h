@@ -13,6 +13,7 @@ struct link {
 	int fd;				/* -1 once the link is broken */
 	unsigned int timeout_ms;
 	uint16_t next_id;
+	int64_t end;			/* no call goes on beyond that; 0: it may */
 	int64_t deadline;		/* of the call that is under way, what it serves included */
 	struct wire_caps caps;		/* the server's */
 	struct inbox in;

@@ -41,37 +41,51 @@ static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t
 	return r;
 }
 
-#define MANY_RECORDS 100		/* more than any device keeps */
+#define MANY_RECORDS 100	/* more than any device keeps */
+
+/* The last record of a refused call that has this errno; false when there is none. */
+static bool find_record(struct sock *s, int err, struct vfio_error *record)
+{
+	struct feature_record q = { .cursor = s->records, .found = 1 };
+	bool found = false;
+
+	for (unsigned int i = 0; i < MANY_RECORDS; i++) {
+		s->is_mute = sock_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
+					  sizeof(q)) < 0;
+		if (s->is_mute || !q.found || q.cursor <= s->records)
+			break;
+		s->records = q.cursor;
+		if (!q.of_call || q.record.err != err)
+			continue;
+		*record = q.record;
+		found = true;
+	}
+	return found;
+}
 
 /*
  * The server has refused a call, with no more than an errno. One of libvfio's own has a record of
- * it, which says who refused, why, and what to do: the last that is of a call and has that errno.
+ * it, which says who refused, why, and what to do. All this takes no longer than one call may.
  */
 static void explain(struct sock *s, int err)
 {
-	struct vfio_error told = s->dev.error;
-	struct feature_record q = { .cursor = s->records, .found = 1 };
-	int64_t deadline = clock_ms() + s->link.timeout_ms;
+	unsigned int timeout = s->link.timeout_ms;
+	struct vfio_error told = s->dev.error, record;
 
-	for (unsigned int i = 0; i < MANY_RECORDS && q.found && !s->is_mute; i++) {
-		if (clock_left(deadline) == 0)
-			break;
-		s->records = q.cursor;
-		if (sock_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q, sizeof(q)) < 0)
-			s->is_mute = true;
-		else if (q.found && q.of_call && q.record.err == err && q.cursor > s->records)
-			told = q.record;
-	}
-	/* It may come from a stranger. */
-	told.what[sizeof(told.what) - 1] = told.remedy[sizeof(told.remedy) - 1] = '\0';
-	error_set(&s->dev.error, err, told.code, told.who, told.remedy, "%s", told.what);
+	s->link.end = clock_ms() + timeout;
+	if (find_record(s, err, &record))
+		error_import(&s->dev.error, err, &record);
+	else
+		s->dev.error = told;
+	s->link.end = 0;
 }
 
 static int call(struct sock *s, struct exchange *x)
 {
 	int r = link_call(&s->link, x);
 
-	if (r < 0 && s->link.fd >= 0 && s->dev.error.who == VFIO_BY_SERVER)
+	if (r < 0 && s->link.fd >= 0 && !s->is_mute &&
+	    s->dev.error.who == VFIO_BY_SERVER)
 		explain(s, -r);
 	return r;
 }

@@ -29,7 +29,7 @@ struct sock {
 	bool asked[MAX_REGIONS];
 	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
 	uint64_t records;		/* the cursor of those that were read */
-	bool is_mute;			/* the server has no records */
+	bool is_mute;			/* the server has none */
 	char *path;			/* of the server's socket; NULL: it is not known */
 };
 

@@ -47,12 +47,29 @@ EXPORT int vfio_error_print(FILE *out, const char *prefix, const struct vfio_err
 	return 1;
 }
 
+/* How many bytes at s are a control character in UTF-8: C0, DEL, C1, or one that turns text round. */
+static unsigned int control_length(const unsigned char *s)
+{
+	if (*s < 0x20 || *s == 0x7f)
+		return 1;
+	if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+		return 2;
+	if (s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
+		return 3;
+	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
+		return 3;
+	return 0;
+}
+
 /* What was asked may quote a stranger's string: no control character of it reaches a terminal. */
 static void make_printable(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	unsigned int n;
+
+	for (; *s; s += n ? n : 1) {
+		n = control_length((const unsigned char *)s);
+		memset(s, '?', n);
+	}
 }
 
 static void clear_tail(char *text, size_t size)
@@ -88,9 +105,9 @@ int error_set(struct vfio_error *e, int err, enum vfio_error_code code, enum vfi
 	va_list args;
 
 	va_start(args, format);
-	fill(e, err, code, who, remedy, format, args);
+	err = fill(e, err, code, who, remedy, format, args);
 	va_end(args);
-	return -err;
+	return err;
 }
 
 int error_system(struct vfio_error *e, int err, const char *format, ...)
@@ -106,9 +123,23 @@ int error_system(struct vfio_error *e, int err, const char *format, ...)
 		code = VFIO_E_NO_MEMORY;
 	}
 	va_start(args, format);
-	fill(e, err, code, VFIO_BY_KERNEL, remedy, format, args);
+	err = fill(e, err, code, VFIO_BY_KERNEL, remedy, format, args);
 	va_end(args);
-	return -err;
+	return err;
+}
+
+int error_import(struct vfio_error *e, int err, const struct vfio_error *record)
+{
+	enum vfio_error_code code = record->code;
+	enum vfio_refuser who = record->who;
+
+	if (code == VFIO_E_NONE || !vfio_error_meaning(code))
+		code = VFIO_E_REMOTE;
+	if (who <= VFIO_BY_NOBODY || who > VFIO_BY_POLICY)
+		who = VFIO_BY_SERVER;
+	return error_set(e, err < 0 ? record->err : err, code, who,
+			 strndupa(record->remedy, sizeof(record->remedy) - 1), "%s",
+			 strndupa(record->what, sizeof(record->what) - 1));
 }
 
 void error_clear(struct vfio_error *e)

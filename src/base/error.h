@@ -17,6 +17,12 @@ int error_set(struct vfio_error *e, int err, enum vfio_error_code code, enum vfi
 int error_system(struct vfio_error *e, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Fill *e from a record that came from a stranger, of whose members nothing is certain; with errno
+ * err, or the record's own if that is negative.
+ */
+int error_import(struct vfio_error *e, int err, const struct vfio_error *record);
+
 void error_clear(struct vfio_error *e);
 
 #endif

@@ -69,11 +69,7 @@ EXPORT int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error
 		return error_set(&dev->error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
 				 "the server's records do not go on");
 	*cursor = q.cursor;
-	/* It may come from a stranger. */
-	q.record.what[sizeof(q.record.what) - 1] = '\0';
-	q.record.remedy[sizeof(q.record.remedy) - 1] = '\0';
-	error_set(record, q.record.err, q.record.code, q.record.who, q.record.remedy, "%s",
-		  q.record.what);
+	error_import(record, -1, &q.record);
 	return 1;
 }
 
@@ -189,8 +185,18 @@ static int no_policy(struct vfio_dev *dev)
 			 "the policy of a device that is not in this process");
 }
 
+/* These two do not make the device, and with it the memory that is mapped, anew. */
+static bool leaves_memory(const char *key)
+{
+	return strcmp(key, "vectors") == 0 || strcmp(key, "at-close") == 0;
+}
+
 EXPORT int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *value)
 {
+	if (dev->driver && !SLIST_EMPTY(&dev->driver->maps) && !leaves_memory(key))
+		return error_set(&dev->error, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
+				 "decide before vfio_map() is called",
+				 "the policy cannot change while registers are mapped");
 	return dev->backend->policy_set ? dev->backend->policy_set(dev, key, value) : no_policy(dev);
 }
 

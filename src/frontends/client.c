@@ -443,9 +443,11 @@ static int request(struct client *c, uint16_t command, uint64_t iova, void *data
 	/* The loop must not turn round on bytes that are read here. */
 	epoll_ctl(c->server->epoll, EPOLL_CTL_MOD, c->source.fd, &e);
 	c->asking = true;
+	server_hush_device(c->server, true);
 	inbox_pin(&c->in);
 	r = request_exchange(c, h.size, &h, &q, data);
 	inbox_unpin(&c->in);
+	server_hush_device(c->server, false);
 	c->asking = false;
 	c->behind = true;	/* something may have come meanwhile */
 	e.events = c->blocked ? EPOLLOUT : EPOLLIN;

@@ -106,12 +106,17 @@ void server_watch_device(struct vfio_server *s)
 	if (s->device.fd >= 0)
 		server_remove(s, &s->device);
 	fd = fd >= 0 ? fd_copy(fd) : -1;
-	/*
-	 * An eventfd of a client's may be one that a read does not empty: hear of each signal once.
-	 */
-	if (fd >= 0 &&
-	    server_add(s, &s->device, fd, EPOLLIN | (fd_is_eventfd(fd) ? EPOLLET : 0)) < 0)
+	if (fd >= 0 && server_add(s, &s->device, fd, EPOLLIN) < 0)
 		server_log(s, VFIO_LOG_WARNING, "the device's events cannot be watched");
+}
+
+/* While it waits for its client's memory in the middle of something, it is not called again. */
+void server_hush_device(struct vfio_server *s, bool hush)
+{
+	struct epoll_event e = { .events = hush ? 0 : EPOLLIN, .data.ptr = &s->device };
+
+	if (s->device.fd >= 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->device.fd, &e);
 }
 
 /* ---- connections that are not wanted ------------------------------------------------------ */

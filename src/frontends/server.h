@@ -100,6 +100,7 @@ void server_remove(struct vfio_server *s, struct source *source);
 void server_wake_at(struct vfio_server *s, int64_t deadline);
 int server_wait(struct vfio_server *s, int timeout_ms);
 /* What the device wants to be polled may have changed. */
+void server_hush_device(struct vfio_server *s, bool hush);
 void server_watch_device(struct vfio_server *s);
 
 /* client.c */

@@ -86,7 +86,7 @@ static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uin
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
 			unsigned int width)
 {
-	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0, reached;
+	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0;
 
 	for (unsigned int i = 0; i < width; i++)
 		value |= (uint32_t)in[i] << 8 * i;
@@ -94,11 +94,10 @@ static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t
 		function_before_command(fn, value);
 	store(fn, at, value, mask);
 	side_stored(fn, width);
-	reached = fn->side.outcome.device;
 	if (le32_get(fn->view.trapped + at) & mask)
 		function_run_hooks(fn, at, at + width);
 	side_finished(fn);
-	if (reached && fn->ops->config_written)
+	if (fn->side.outcome.device && fn->ops->config_written)
 		fn->ops->config_written(fn, at, width);
 }
 

@@ -13,11 +13,12 @@
 #include "base/fd.h"
 #include "function/function.h"
 
-#define REARM UINT64_MAX
+#define REARM 0		/* watches are numbered from 1 */
 #define BATCH 16
 
 struct watch {
 	LIST_ENTRY(watch) link;
+	uint64_t number;		/* a descriptor's may come again */
 	int fd;
 	void (*callback)(struct vfio_function *fn, int fd, void *arg);
 	void *arg;
@@ -30,12 +31,22 @@ int events_init(struct vfio_function *fn)
 	return fn->events < 0 ? -errno : 0;
 }
 
-static struct watch *find(struct vfio_function *fn, uint64_t fd)
+static struct watch *find(struct vfio_function *fn, int fd)
 {
 	struct watch *w;
 
 	LIST_FOREACH(w, &fn->watches, link)
-		if ((uint64_t)w->fd == fd)
+		if (w->fd == fd)
+			return w;
+	return NULL;
+}
+
+static struct watch *find_number(struct vfio_function *fn, uint64_t number)
+{
+	struct watch *w;
+
+	LIST_FOREACH(w, &fn->watches, link)
+		if (w->number == number)
 			return w;
 	return NULL;
 }
@@ -66,7 +77,7 @@ EXPORT int vfio_function_watch(struct vfio_function *fn, int fd,
 			       void (*callback)(struct vfio_function *fn, int fd, void *arg),
 			       void *arg)
 {
-	struct watch *w = fd < 0 ? NULL : find(fn, fd);
+	struct watch *w = find(fn, fd);
 	int r;
 
 	if (!callback) {
@@ -80,8 +91,10 @@ EXPORT int vfio_function_watch(struct vfio_function *fn, int fd,
 	w = malloc(sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	*w = (struct watch){ .fd = fd, .callback = callback, .arg = arg };
-	r = add(fn, fd, EPOLLIN, fd);
+	*w = (struct watch){
+		.number = ++fn->watch_number, .fd = fd, .callback = callback, .arg = arg,
+	};
+	r = add(fn, fd, EPOLLIN, w->number);
 	if (r < 0) {
 		free(w);
 		return r;
@@ -111,19 +124,26 @@ int function_poll_fd(const struct vfio_function *fn)
 	return fn->events;
 }
 
-/* A callback may take out any watch, so that each is looked for again. */
+/*
+ * A callback may take out any watch, so that each is looked for again. It is not called in the middle
+ * of another.
+ */
 void function_dispatch(struct vfio_function *fn)
 {
 	struct epoll_event events[BATCH];
-	int n = epoll_wait(fn->events, events, BATCH, 0);
+	int n = fn->dispatching ? 0 : epoll_wait(fn->events, events, BATCH, 0);
 
+	if (n <= 0)
+		return;
+	fn->dispatching = true;
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
-		struct watch *w = tag == REARM ? NULL : find(fn, tag);
+		struct watch *w = tag == REARM ? NULL : find_number(fn, tag);
 
 		if (tag == REARM)
 			intx_rearm(fn);
 		else if (w)
 			w->callback(fn, w->fd, w->arg);
 	}
+	fn->dispatching = false;
 }

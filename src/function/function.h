@@ -183,6 +183,8 @@ struct vfio_function {
 	struct signaler signaler;
 	int events;			/* an epoll instance, with … */
 	LIST_HEAD(, watch) watches;	/* … the model's descriptors */
+	uint64_t watch_number;		/* of the last one */
+	bool dispatching;
 	struct space space;
 	struct policy policy;
 	struct side side;

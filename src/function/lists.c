@@ -202,8 +202,8 @@ void lists_show(struct vfio_function *fn)
 	l.n = vfio_pci_walk(fn->registers.value, fn->config_size, l.caps, v->problem);
 	if (v->shadow[PCI_STATUS] & PCI_STATUS_CAP_LIST) {
 		show_and_hide(fn, &l);
-		link_standard(v, &l);
 		find_places(fn, &l);
+		link_standard(v, &l);
 	}
 	l = (struct list){ .extended = VFIO_PCI_EXTENDED, .end = fn->config_size };
 	l.n = vfio_pci_walk_extended(fn->registers.value, fn->config_size, l.caps,

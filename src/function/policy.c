@@ -162,15 +162,16 @@ static bool set_host_lacks(struct policy *p, const char *value)
 	uint32_t lacks = 0;
 	unsigned int which;
 
-	if (strcmp(value, "none") != 0) {
-		while (next_word(&value, word)) {
-			if (!one_of(word, "intx", "msi", "msix", &which))
-				return false;
-			lacks |= 1u << which;
-		}
+	p->host_lacks = 0;
+	if (strcmp(value, "none") == 0)
+		return true;
+	while (next_word(&value, word)) {
+		if (!one_of(word, "intx", "msi", "msix", &which))
+			return false;
+		lacks |= 1u << which;
 	}
 	p->host_lacks = lacks;
-	return true;
+	return lacks;
 }
 
 static bool parse(struct policy *p, enum key key, const char *value)

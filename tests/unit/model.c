@@ -63,6 +63,7 @@ static void run(struct model *m, enum model_command command)
 {
 	if (m->length > sizeof(m->bytes))
 		m->length = sizeof(m->bytes);
+	m->running = true;
 	switch (command) {
 	case MODEL_DMA_READ:
 		m->result = vfio_function_dma_read(m->fn, m->iova, m->bytes, m->length);
@@ -77,6 +78,7 @@ static void run(struct model *m, enum model_command command)
 		m->probe_gone = true;
 		break;
 	}
+	m->running = false;
 }
 
 static void write_register(struct model *m, uint64_t offset, uint64_t value)

@@ -151,6 +151,26 @@ static void prints_one_line_or_two(void **state)
 	free(text);
 }
 
+/* A record that a server has sent may hold anything. */
+static void strangers_records_are_put_right(void **state)
+{
+	struct vfio_error e, strange = { .err = INT32_MIN, .code = (enum vfio_error_code)-1, .who = 99 };
+
+	memset(strange.what, 'w', sizeof(strange.what));
+	memset(strange.remedy, 'r', sizeof(strange.remedy));
+	assert_int_equal(error_import(&e, -1, &strange), -EIO);
+	assert_int_equal(e.err, EIO);
+	assert_int_equal(e.code, VFIO_E_REMOTE);
+	assert_int_equal(e.who, VFIO_BY_SERVER);
+	assert_int_equal(strlen(e.what), sizeof(e.what) - 1);
+	assert_int_equal(error_import(&e, EBUSY, &strange), -EBUSY);
+	assert_int_equal(error_set(NULL, INT32_MIN, VFIO_E_BUSY, VFIO_BY_KERNEL, NULL, "x"), -EIO);
+	/* CSI in one character, and what writes the rest of the line backwards. */
+	strcpy(strange.what, "a\xc2\x9b" "31m b\xe2\x80\xae" "c \xc3\xa9");
+	error_import(&e, EIO, &strange);
+	assert_string_equal(e.what, "a??31m b???c \xc3\xa9");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +185,7 @@ int main(void)
 		cmocka_unit_test(system_errors_tell_exhaustion_apart),
 		cmocka_unit_test(clear_makes_no_error),
 		cmocka_unit_test(prints_one_line_or_two),
+		cmocka_unit_test(strangers_records_are_put_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

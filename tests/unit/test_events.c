@@ -32,7 +32,7 @@ struct fixture {
 	struct vfio_server *server;
 	pthread_t thread;
 	int timer;
-	unsigned int called;
+	unsigned int called, inside;	/* and inside another callback */
 	unsigned int written_at, written_width;
 };
 
@@ -45,6 +45,7 @@ static void tick(struct vfio_function *fn, int fd, void *arg)
 	uint64_t ticks;
 
 	assert_int_equal(read(fd, &ticks, sizeof(ticks)), sizeof(ticks));
+	f->inside += f->model.running;
 	f->called++;
 	vfio_function_msi(fn, 0);
 }
@@ -85,7 +86,7 @@ static int tear_down(void **state)
 		vfio_server_stop(f->server);
 		pthread_join(f->thread, NULL);
 		vfio_server_free(f->server);
-	} else if (!f->dev) {
+	} else if (!f->dev && f->model.fn) {
 		vfio_function_free(f->model.fn);
 	}
 	close(f->timer);
@@ -124,10 +125,8 @@ static void *serve(void *arg)
 	return (void *)(intptr_t)vfio_server_run(arg);
 }
 
-/* Nobody asks the server for anything meanwhile. */
-static void a_timer_raises_in_an_idle_server(void **state)
+static void open_served(struct fixture *f)
 {
-	struct fixture *f = *state;
 	struct vfio_dev *served;
 	char name[16];
 	int sv[2];
@@ -139,7 +138,72 @@ static void a_timer_raises_in_an_idle_server(void **state)
 	assert_int_equal(pthread_create(&f->thread, NULL, serve, f->server), 0);
 	snprintf(name, sizeof(name), "fd:%d", sv[1]);
 	assert_int_equal(vfio_open(&f->dev, name, NULL), 0);
+}
+
+/* Nobody asks the server for anything meanwhile. */
+static void a_timer_raises_in_an_idle_server(void **state)
+{
+	struct fixture *f = *state;
+
+	open_served(f);
 	wait_for_tick(f);
+}
+
+/* The device waits for its driver's memory, and ticks: it is not called in the middle of that. */
+static void no_callback_runs_inside_another(void **state)
+{
+	const struct itimerspec fast = { { 0, 20000 }, { 0, 20000 } };
+	struct fixture *f = *state;
+	struct vfio_dma dma = { .size = 4096, .iova = 0x10000, .prot = VFIO_DMA_RW, .fd = -1 };
+
+	open_served(f);
+	dma.vaddr = aligned_alloc(4096, 4096);
+	assert_int_equal(vfio_dma_map(f->dev, &dma), 0);
+	assert_int_equal(vfio_set_bus_master(f->dev, true), 0);
+	vfio_write64(f->dev, 0, MODEL_IOVA, 0x10000);
+	vfio_write32(f->dev, 0, MODEL_LENGTH, 1024);
+	assert_int_equal(timerfd_settime(f->timer, 0, &fast, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		vfio_write32(f->dev, 0, MODEL_COMMAND, MODEL_DMA_READ);
+		assert_int_equal(vfio_read32(f->dev, 0, MODEL_RESULT), 0);
+	}
+	assert_int_equal(vfio_dma_unmap(f->dev, 0x10000, 4096), 0);
+	vfio_close(f->dev);
+	f->dev = NULL;
+	free(dma.vaddr);
+	assert_true(f->called > 0);
+	assert_int_equal(f->inside, 0);
+}
+
+static void come_again(struct vfio_function *fn, int fd, void *arg)
+{
+	the->called += 100;
+}
+
+/* Another file has the number of one that was ready: it is not taken for it. */
+static void close_and_come_again(struct vfio_function *fn, int fd, void *arg)
+{
+	int *fds = arg, other = fds[0] == fd ? fds[1] : fds[0];
+
+	the->called++;
+	assert_int_equal(vfio_function_watch(fn, fd, NULL, NULL), 0);
+	assert_int_equal(vfio_function_watch(fn, other, NULL, NULL), 0);
+	close(other);
+	assert_int_equal(eventfd(0, EFD_NONBLOCK), other);
+	assert_int_equal(vfio_function_watch(fn, other, come_again, NULL), 0);
+}
+
+static void a_number_that_comes_again(void **state)
+{
+	struct fixture *f = *state;
+	int fds[2] = { eventfd(1, EFD_NONBLOCK), eventfd(1, EFD_NONBLOCK) };
+
+	assert_int_equal(vfio_function_watch(f->model.fn, fds[0], close_and_come_again, fds), 0);
+	assert_int_equal(vfio_function_watch(f->model.fn, fds[1], close_and_come_again, fds), 0);
+	function_dispatch(f->model.fn);
+	assert_int_equal(f->called, 1);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void take_out_both(struct vfio_function *fn, int fd, void *arg)
@@ -193,6 +257,7 @@ static void the_model_hears_of_its_registers(void **state)
 	vfio_write16(f->dev, CONFIG, at + 4, 0x1234);			/* no change */
 	vfio_write8(f->dev, CONFIG, PCI_INTERRUPT_LINE, 7);		/* the virtual function's */
 	vfio_write16(f->dev, CONFIG, PCI_VENDOR_ID, 0);			/* nobody's */
+	vfio_write16(f->dev, CONFIG, fn->layout.pm + PCI_PM_CTRL, 1);	/* there is no D1 */
 	assert_int_equal(f->written_at, 0);
 }
 
@@ -221,6 +286,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_timer_raises_in_process),
 		TEST(a_timer_raises_in_an_idle_server),
+		TEST(no_callback_runs_inside_another),
+		TEST(a_number_that_comes_again),
 		TEST(what_is_watched_and_what_not),
 		TEST(the_model_hears_of_its_registers),
 		TEST(the_model_sets_its_registers),
