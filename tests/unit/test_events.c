@@ -77,10 +77,9 @@ static int set_up(void **state)
 	return vfio_function_watch(f->model.fn, f->timer, tick, f);
 }
 
-static int tear_down(void **state)
+/* The driver's end, and the server with the function. */
+static void close_all(struct fixture *f)
 {
-	struct fixture *f = *state;
-
 	vfio_close(f->dev);
 	if (f->server) {
 		vfio_server_stop(f->server);
@@ -89,6 +88,16 @@ static int tear_down(void **state)
 	} else if (!f->dev && f->model.fn) {
 		vfio_function_free(f->model.fn);
 	}
+	f->dev = NULL;
+	f->server = NULL;
+	f->model.fn = NULL;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	close_all(f);
 	close(f->timer);
 	free(f);
 	return 0;
@@ -168,8 +177,7 @@ static void no_callback_runs_inside_another(void **state)
 		assert_int_equal(vfio_read32(f->dev, 0, MODEL_RESULT), 0);
 	}
 	assert_int_equal(vfio_dma_unmap(f->dev, 0x10000, 4096), 0);
-	vfio_close(f->dev);
-	f->dev = NULL;
+	close_all(f);
 	free(dma.vaddr);
 	assert_true(f->called > 0);
 	assert_int_equal(f->inside, 0);
