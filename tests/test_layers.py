@@ -20,7 +20,7 @@ ALLOWED = {
     'iommu': {'base'},
     'wire': {'base'},
     'contract': {'base', 'iommu/map.h'},
-    'function': {'base', 'iommu', 'contract'},
+    'function': {'base', 'pci', 'iommu', 'contract'},
     'backends': {'base', 'pci', 'iommu', 'wire', 'function', 'contract'},
     'frontends': {'base', 'pci', 'iommu', 'wire', 'contract'},
     'open': {'base', 'backends'},

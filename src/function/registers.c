@@ -5,8 +5,8 @@
  * is read-only.
  */
 #include "base/bits.h"
-#include "function/fields.h"
 #include "function/function.h"
+#include "pci/fields.h"
 
 static void behave(struct registers *r, uint32_t structure, unsigned int base, unsigned int length)
 {

@@ -9,8 +9,8 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "function/fields.h"
 #include "function/function.h"
+#include "pci/fields.h"
 
 /* ---- masks from the table ---------------------------------------------------------------- */
 

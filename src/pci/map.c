@@ -8,6 +8,7 @@
 #include <vfio/pci.h>
 
 #include "base/export.h"
+#include "pci/fields.h"
 
 struct map {
 	const uint8_t *config;
@@ -18,7 +19,7 @@ static void add_field(struct map *m, unsigned int base, const struct vfio_pci_fi
 {
 	unsigned int at = base + f->reg;
 	struct vfio_config_info *info = &m->dwords[at / 4];
-	uint32_t bits = (f->bits == 32 ? UINT32_MAX : (1u << f->bits) - 1) << f->lsb << 8 * (at % 4);
+	uint32_t bits = field_mask(f) << 8 * (at % 4);
 
 	if (f->view == VFIO_PCI_VIRTUAL)
 		info->virt |= bits;
