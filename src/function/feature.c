@@ -28,21 +28,6 @@ static void writable(const struct vfio_function *fn, unsigned int at, struct vfi
 			info->raw &= ~(0xffu << 8 * i);
 }
 
-/* Of a BAR, and the ROM's, the bits that its size leaves. */
-static uint32_t sticking(const struct vfio_function *fn, unsigned int at)
-{
-	const struct vfio_bar_description *bars = fn->description.bars;
-	unsigned int i = (at - PCI_BASE_ADDRESS_0) / 4;
-
-	if (at == PCI_ROM_ADDRESS)
-		return fn->rom_size ? ~(fn->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE : 0;
-	if (at < PCI_BASE_ADDRESS_0 || at >= PCI_CARDBUS_CIS)
-		return UINT32_MAX;
-	if (i && (bars[i - 1].flags & VFIO_BAR_MEM64))
-		return ~(bars[i - 1].size - 1) >> 32;
-	return bars[i].size ? ~(bars[i].size - 1) : 0;
-}
-
 static int config_info(struct vfio_function *fn, void *data)
 {
 	const struct view *v = &fn->view;
@@ -62,7 +47,8 @@ static int config_info(struct vfio_function *fn, void *data)
 		info->extended = owner->offset >= PCI_CFG_SPACE_SIZE;
 	}
 	writable(fn, at, info);
-	info->write &= sticking(fn, at);
+	if (at == PCI_ROM_ADDRESS || (at >= PCI_BASE_ADDRESS_0 && at < PCI_CARDBUS_CIS))
+		info->write &= function_bar_mask(fn, at);
 	return 0;
 }
 

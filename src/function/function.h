@@ -226,6 +226,8 @@ bool function_masters_bus(const struct vfio_function *fn);
 
 /* hooks.c */
 void function_add_hooks(struct vfio_function *fn);
+/* The bits that stick of what is written to the BAR, or the ROM's, at reg. */
+uint32_t function_bar_mask(const struct vfio_function *fn, unsigned int reg);
 /* Give each BAR and the ROM's the form in which it is read. */
 void function_size_bars(struct vfio_function *fn);
 void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end);

@@ -43,35 +43,49 @@ static void command_written(struct vfio_function *fn, unsigned int reg)
 
 /* ---- BARs --------------------------------------------------------------------------------- */
 
+static bool is_upper_half(const struct vfio_function *fn, unsigned int i)
+{
+	const struct vfio_bar_description *bars = fn->description.bars;
+
+	return i && (bars[i - 1].flags & VFIO_BAR_MEM64) && bars[i - 1].size;
+}
+
+/* The ROM's enable bit is the user's, and has no effect: PCI 3.0, 6.2.5.2. */
+uint32_t function_bar_mask(const struct vfio_function *fn, unsigned int reg)
+{
+	const struct vfio_bar_description *bars = fn->description.bars;
+	unsigned int i = (reg - PCI_BASE_ADDRESS_0) / 4;
+
+	if (reg == PCI_ROM_ADDRESS)
+		return fn->rom_size ? ~(fn->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE : 0;
+	if (is_upper_half(fn, i))
+		return ~(bars[i - 1].size - 1) >> 32;
+	return bars[i].size ? ~(bars[i].size - 1) : 0;
+}
+
 /*
  * A BAR keeps the address bits that its size leaves, and shows its type: sizing works at any time.
  */
 static void bar_written(struct vfio_function *fn, unsigned int reg)
 {
 	unsigned int i = (reg - PCI_BASE_ADDRESS_0) / 4;
-	const struct vfio_bar_description *bar = &fn->description.bars[i];
-	bool upper = i && (bar[-1].flags & VFIO_BAR_MEM64) && bar[-1].size;
+	bool typed = fn->description.bars[i].size && !is_upper_half(fn, i);
 	uint8_t *at = fn->view.shadow + reg;
-	uint32_t value = le32_get(at), type = bar->size && !upper ? 0xf : 0;
+	uint32_t old = le32_get(at), value = old & function_bar_mask(fn, reg);
 
-	if (upper)
-		value &= ~(bar[-1].size - 1) >> 32;
-	else if (!bar->size)
-		value = 0;
-	else
-		value = (value & ~(bar->size - 1)) | (le32_get(fn->view.power_on + reg) & type);
-	side_undo(fn, reg, value ^ le32_get(at));
+	if (typed)
+		value |= le32_get(fn->view.power_on + reg) & 0xf;
+	side_undo(fn, reg, value ^ old);
 	le32_put(at, value);
 }
 
-/* The enable bit is the user's, and has no effect: PCI 3.0, 6.2.5.2. */
 static void rom_written(struct vfio_function *fn, unsigned int reg)
 {
 	uint8_t *at = fn->view.shadow + reg;
-	uint32_t mask = fn->rom_size ? ~(fn->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE : 0;
+	uint32_t old = le32_get(at), value = old & function_bar_mask(fn, reg);
 
-	side_undo(fn, reg, le32_get(at) & ~mask);
-	le32_put(at, le32_get(at) & mask);
+	side_undo(fn, reg, value ^ old);
+	le32_put(at, value);
 }
 
 void function_size_bars(struct vfio_function *fn)
