@@ -47,7 +47,7 @@ static void own_byte(struct map *m, const struct vfio_pci_capability *cap, bool 
 
 	if (!open || header)
 		info->write &= ~bits;
-	if (header && (extended || at == cap->offset + PCI_CAP_LIST_NEXT))
+	if (header && (extended || at - cap->offset == PCI_CAP_LIST_NEXT))
 		info->virt |= bits;
 	if (at % 4 == 0) {
 		info->capability = cap->id;
