@@ -48,6 +48,7 @@ struct irq_request {
 #define FEATURE_VECTORS     0xf004	/* struct feature_vectors; index is the question */
 
 #define FEATURE_MAX 1024		/* bytes of data, at most */
+#define FEATURE_MANY_RECORDS 100	/* more than any device keeps: where to stop asking */
 
 struct feature_record {
 	uint64_t cursor;

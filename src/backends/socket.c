@@ -41,15 +41,13 @@ static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t
 	return r;
 }
 
-#define MANY_RECORDS 100	/* more than any device keeps */
-
 /* The last record of a refused call that has this errno; false when there is none. */
 static bool find_record(struct sock *s, int err, struct vfio_error *record)
 {
 	struct feature_record q = { .cursor = s->records, .found = 1 };
 	bool found = false;
 
-	for (unsigned int i = 0; i < MANY_RECORDS; i++) {
+	for (unsigned int i = 0; i < FEATURE_MANY_RECORDS; i++) {
 		s->is_mute = sock_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
 					  sizeof(q)) < 0;
 		if (s->is_mute || !q.found || q.cursor <= s->records)

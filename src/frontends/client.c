@@ -527,14 +527,12 @@ void client_finish(struct client *c)
 	free(c->request);
 }
 
-#define MANY_RECORDS 100		/* more than any device keeps */
-
 /* The cursor behind the last record that there is. */
 static uint64_t last_record(struct vfio_dev *dev)
 {
 	struct feature_record q = { .found = 1 };
 
-	for (int i = 0; i < MANY_RECORDS && q.found && dev->backend->feature; i++)
+	for (int i = 0; i < FEATURE_MANY_RECORDS && q.found && dev->backend->feature; i++)
 		if (dev->backend->feature(dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
 					  sizeof(q)) < 0)
 			break;
