@@ -370,6 +370,37 @@ static void messages_add_up(void **state)
 	assert_int_equal(fd_take(f->fds[0]), 1000);
 }
 
+/* ---- as many as there can be -------------------------------------------------------------- */
+
+#define LAST (MSIX_MAX - 1)
+
+static void the_last_of_2048_vectors(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_function_description d = model_description;
+	struct fixture wide = { .fds = { [0] = f->fds[0] } };
+	uint8_t bytes[8];
+
+	d.msix_vectors = MSIX_MAX;
+	d.msix_table = 0x4000;
+	d.msix_pba = 0x3000;
+	assert_int_equal(model_new_as(&wide.model, &d, &model_ops, NULL), 0);
+	wide.fn = wide.model.fn;
+	command(&wide, PCI_COMMAND_MASTER);
+	assert_int_equal(assign(&wide, MSIX, LAST, 0, NULL), 0);
+	vfio_function_msi(wide.fn, LAST);
+	assert_int_equal(function_read(wide.fn, 0, 0x3000 + (LAST / 64) * 8, bytes, 8), 8);
+	assert_int_equal(bytes[7], 0x80);
+	assert_int_equal(assign(&wide, MSIX, LAST + 1, 1, f->fds), -EINVAL);
+	assert_int_equal(assign(&wide, MSIX, LAST, 1, f->fds), 0);
+	assert_int_equal(fd_take(f->fds[0]), 1);
+	vfio_function_msi(wide.fn, LAST - 1);
+	assert_int_equal(fd_take(f->fds[0]), 0);
+	vfio_function_msi(wide.fn, LAST);
+	assert_int_equal(fd_take(f->fds[0]), 1);
+	vfio_function_free(wide.fn);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -394,6 +425,7 @@ int main(void)
 		TEST(waiting_messages_end_with_the_index),
 		TEST(vectors_that_are_not_there),
 		TEST(messages_add_up),
+		TEST(the_last_of_2048_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
