@@ -28,11 +28,17 @@ static int unsupported(struct vfio_dev *dev, const char *what)
 			 "%s: the other end cannot tell", what);
 }
 
+/* A feature that the other end does not know is no error yet: the record stays as it was. */
 static int get(struct vfio_dev *dev, uint32_t number, void *data, size_t len)
 {
-	if (!dev->backend->feature)
-		return -ENOTTY;
-	return dev->backend->feature(dev, number | VFIO_DEVICE_FEATURE_GET, data, len);
+	struct vfio_error before = dev->error;
+	int r = -ENOTTY;
+
+	if (dev->backend->feature)
+		r = dev->backend->feature(dev, number | VFIO_DEVICE_FEATURE_GET, data, len);
+	if (is_unknown(r))
+		dev->error = before;
+	return r;
 }
 
 /* ---- where a write went ------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/bits.h"
+#include "base/error.h"
 #include "function/function.h"
 #include "model.h"
 
@@ -296,6 +297,35 @@ static void vectors_are_limited(void **state)
 	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 1, fds), -ENOSPC);
 }
 
+/* As at a server that has none of the library's own features. */
+static int knows_no_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	(void)flags, (void)data, (void)len;
+	return error_set(&dev->error, ENOTTY, VFIO_E_UNSUPPORTED, VFIO_BY_SERVER, NULL, "what?");
+}
+
+/* What the library predicts itself is no failed call: the last error stays. */
+static void predictions_leave_the_last_error(void **state)
+{
+	struct fixture *f = *state;
+	const struct backend *real = f->dev->backend;
+	struct backend foreign = *real;
+	struct vfio_config_info info;
+	struct vfio_reset_info reset;
+	struct vfio_vectors vectors;
+
+	foreign.feature = knows_no_feature;
+	f->dev->backend = &foreign;
+	error_set(&f->dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL, "mine");
+	assert_int_equal(vfio_config_info(f->dev, PCI_COMMAND, &info), 0);
+	assert_true(info.write & PCI_COMMAND_MASTER);
+	assert_int_equal(vfio_reset_probe(f->dev, &reset), 0);
+	assert_int_equal(vfio_irq_vectors(f->dev, MSIX, &vectors), 0);
+	assert_int_equal(vectors.granted, MODEL_MSIX_VECTORS);
+	assert_string_equal(vfio_last_error(f->dev)->what, "mine");
+	f->dev->backend = real;
+}
+
 static void msix_does_not_grow_past_the_limit(void **state)
 {
 	struct fixture *f = *state;
@@ -483,6 +513,7 @@ int main(void)
 		EXPRESS(a_hidden_first_extended_one_leaves_a_null),
 		TEST(what_lies_there_is_raw_or_zero),
 		TEST(vectors_are_limited),
+		TEST(predictions_leave_the_last_error),
 		TEST(msix_does_not_grow_past_the_limit),
 		TEST(three_ways_to_lack),
 		TEST(a_broken_list_is_served_or_refused),
