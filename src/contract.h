@@ -17,6 +17,8 @@
 
 #include "iommu/map.h"
 
+#define MSIX_MAX 2048		/* vectors, and no index has more (PCI 3.0, 6.8.2.3) */
+
 struct driver;
 
 /* What every back end's device begins with. The public handle is this. */

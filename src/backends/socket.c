@@ -394,10 +394,10 @@ static int sock_set_irqs(struct vfio_dev *dev, const struct irq_request *request
 	struct sock *s = sock_of(dev);
 	int r;
 
-	if (request->count > MAX_VECTORS)
+	if (request->count > MSIX_MAX)
 		return error_set(&dev->error, EINVAL, VFIO_E_NO_IRQ, VFIO_BY_LIBRARY, NULL,
 				 "setting %u interrupts: no index has more than %d", request->count,
-				 MAX_VECTORS);
+				 MSIX_MAX);
 	if (!(request->flags & VFIO_IRQ_SET_DATA_EVENTFD) || request->count == 0) {
 		r = set_run(s, request, 0, request->count, false);
 		if (r == 0 && request->count == 0 &&

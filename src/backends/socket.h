@@ -14,7 +14,6 @@
 
 #define MAX_REGIONS 64
 #define MAX_INDEXES 16
-#define MAX_VECTORS 2048
 
 struct sock {
 	struct vfio_dev dev;

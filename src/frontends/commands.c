@@ -10,8 +10,6 @@
 #include "base/error.h"
 #include "frontends/server.h"
 
-#define MAX_IRQS 2048u
-
 typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
 
 static int handle_version(struct client *c, const struct wire_message *m, uint8_t *reply)
@@ -202,10 +200,10 @@ static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8
 	struct vfio_dev *dev = c->server->dev;
 	struct irq_request request;
 	struct wire_irq_set q;
-	int fds[MAX_IRQS], r;
+	int fds[MSIX_MAX], r;
 
 	memcpy(&q, m->payload, sizeof(q));
-	if (q.argsz < sizeof(q) || q.count > MAX_IRQS)
+	if (q.argsz < sizeof(q) || q.count > MSIX_MAX)
 		return -EINVAL;
 	if ((q.flags & VFIO_IRQ_SET_DATA_BOOL) &&
 	    (m->len - sizeof(q) < q.count || q.argsz - sizeof(q) < q.count))

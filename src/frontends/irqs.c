@@ -12,8 +12,6 @@
 #include "base/fd.h"
 #include "frontends/driver.h"
 
-#define MAX_VECTORS 2048u
-
 EXPORT int vfio_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *info)
 {
 	return dev->backend->irq_info(dev, index, info);
@@ -29,13 +27,13 @@ EXPORT int vfio_irq_set(struct vfio_dev *dev, const struct vfio_irq_set *set)
 	struct irq_request request = {
 		.flags = set->flags, .index = set->index, .start = set->start, .count = set->count,
 	};
-	int fds[MAX_VECTORS];
+	int fds[MSIX_MAX];
 
 	if (!is_power_of_two(data))
 		return error_set(&dev->error, EINVAL, VFIO_E_IRQ_FLAGS, VFIO_BY_LIBRARY,
 				 "give one of VFIO_IRQ_SET_DATA_NONE, _BOOL and _EVENTFD",
 				 "setting interrupts with flags %#x", set->flags);
-	if (set->argsz < sizeof(*set) || set->count > MAX_VECTORS ||
+	if (set->argsz < sizeof(*set) || set->count > MSIX_MAX ||
 	    set->argsz - sizeof(*set) < set->count * entry)
 		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
 				 "argsz is the size of the structure with its data",

@@ -41,7 +41,6 @@
 #define NUM_BARS    6
 #define NO_INDEX    UINT32_MAX
 #define MSI_MAX     32
-#define MSIX_MAX    2048
 #define RECORDS     64
 
 /* Where the capabilities lie that have a life of their own; 0: the function shows none. */
