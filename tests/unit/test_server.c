@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "wire/wire.h"
+
 #define SOON 5000	/* milliseconds: what is to happen has happened by then */
 
 struct fixture {
@@ -470,6 +472,95 @@ static void a_listener_of_the_callers(void **state)
 	assert_int_equal(model_get(&f->b, MODEL_ID), MODEL_ID_VALUE);
 }
 
+/* ---- a client that does not read ---------------------------------------------------------- */
+
+#define MANY_QUESTIONS 4000	/* more than a socket has room for answers to */
+
+struct question {
+	struct wire_header h;
+	struct wire_region_info info;
+};
+
+static void serve_what_came(struct fixture *f)
+{
+	struct pollfd p = { .fd = vfio_server_fd(f->b.server), .events = POLLIN };
+
+	while (poll(&p, 1, 0) == 1)
+		assert_int_equal(vfio_server_dispatch(f->b.server, 0), 0);
+}
+
+static void say_version(struct fixture *f, int fd)
+{
+	struct {
+		struct wire_header h;
+		struct wire_version v;
+	} q = { { .command = WIRE_VERSION, .size = sizeof(q) }, { 0, 1 } };
+	char reply[1024];
+
+	assert_int_equal(send(fd, &q, sizeof(q), 0), sizeof(q));
+	serve_what_came(f);
+	assert_true(recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > (ssize_t)sizeof(q));
+}
+
+/* Ask about BAR 2 until the server cannot answer any more. */
+static void ask_without_reading(struct fixture *f, int fd)
+{
+	const struct question q = {
+		{ .command = WIRE_GET_REGION_INFO, .size = sizeof(q) },
+		{ .argsz = 4096, .index = 2 },
+	};
+	int asked = 0;
+
+	while (asked < MANY_QUESTIONS && send(fd, &q, sizeof(q), MSG_DONTWAIT) == sizeof(q)) {
+		serve_what_came(f);
+		asked++;
+	}
+	assert_in_range(asked, 1, MANY_QUESTIONS - 1);
+}
+
+/* A descriptor that comes with what can be read now; -1: there is nothing more. */
+static int take_descriptor(int fd)
+{
+	char bytes[4096], control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int got;
+
+	if (recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
+		return -1;
+	assert_non_null(CMSG_FIRSTHDR(&m));
+	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(got));
+	return got;
+}
+
+/* The answer that waits holds the device's memory, whatever has that number by now. */
+static void an_answer_that_waits_keeps_its_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	int fd, other, got, n = 0;
+
+	make(f, 0);
+	fd = connect_raw(f);
+	serve_what_came(f);
+	say_version(f, fd);
+	ask_without_reading(f, fd);
+	assert_int_equal(vfio_policy_set(vfio_server_device(f->b.server), "view", "filtered"), 0);
+	other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while ((got = take_descriptor(fd)) >= 0) {
+		assert_true(fcntl(got, F_GET_SEALS) >= 0);
+		close(got);
+		serve_what_came(f);
+		n++;
+	}
+	assert_true(n > 1);
+	close(other);
+	close(fd);
+	serve_what_came(f);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -490,6 +581,7 @@ int main(void)
 		TEST(paths),
 		TEST(what_lies_at_the_path),
 		TEST(a_listener_of_the_callers),
+		TEST(an_answer_that_waits_keeps_its_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
