@@ -198,7 +198,7 @@ int vfio_function_watch(struct vfio_function *fn, int fd,
  * bytes at a multiple of that; outside of configuration space a read is all ones, a write nothing.
  * What users write there, unless the virtual function keeps it, and what they read. The model may
  * set any bit, read-only ones too: an error status before vfio_function_error(). It leaves alone
- * what the library keeps: the header's BARs, lists of capabilities, MSI and MSI-X.
+ * what the library keeps: Command, BARs, lists of capabilities, the power state, MSI and MSI-X.
  */
 uint32_t vfio_function_config_read(struct vfio_function *fn, unsigned int offset,
 				   unsigned int width);
