@@ -45,9 +45,7 @@ static void command_written(struct vfio_function *fn, unsigned int reg)
 
 static bool is_upper_half(const struct vfio_function *fn, unsigned int i)
 {
-	const struct vfio_bar_description *bars = fn->description.bars;
-
-	return i && (bars[i - 1].flags & VFIO_BAR_MEM64) && bars[i - 1].size;
+	return i && (fn->description.bars[i - 1].flags & VFIO_BAR_MEM64);
 }
 
 /* The ROM's enable bit is the user's, and has no effect: PCI 3.0, 6.2.5.2. */
@@ -69,11 +67,10 @@ uint32_t function_bar_mask(const struct vfio_function *fn, unsigned int reg)
 static void bar_written(struct vfio_function *fn, unsigned int reg)
 {
 	unsigned int i = (reg - PCI_BASE_ADDRESS_0) / 4;
-	bool typed = fn->description.bars[i].size && !is_upper_half(fn, i);
 	uint8_t *at = fn->view.shadow + reg;
 	uint32_t old = le32_get(at), value = old & function_bar_mask(fn, reg);
 
-	if (typed)
+	if (fn->description.bars[i].size)
 		value |= le32_get(fn->view.power_on + reg) & 0xf;
 	side_undo(fn, reg, value ^ old);
 	le32_put(at, value);
