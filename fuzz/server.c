@@ -109,7 +109,7 @@ static void check_power_on(struct run *run)
 	CHECK(!run->fn->irq.masked && !run->fn->irq.asserted);
 	for (unsigned int i = 0; i < 8; i++)
 		CHECK(run->fn->irq.vectors[i] < 0);
-	CHECK(run->fn->space.count == 0 && run->fn->power_state == 0);
+	CHECK(run->fn->space.ranges.count == 0 && run->fn->power_state == 0);
 	CHECK(!d->iova && !d->len && !d->intx && !d->gone && !d->scratch && !d->nspans);
 	for (unsigned int i = 0; i < 4096; i++)
 		CHECK(memory[4096 + i] == 0);

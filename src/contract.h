@@ -40,16 +40,30 @@ struct irq_request {
 };
 
 /*
- * Features of VFIO_DEVICE_FEATURE that are libvfio's own; the kernel has none of these numbers. All
- * are GETs, some with a question in the data. They cross the wire as they are.
+ * Features of VFIO_DEVICE_FEATURE that are libvfio's own; the kernel has none of these numbers. GETs
+ * unless it says SET, some with a question in the data. They cross the wire as they are.
  */
 #define FEATURE_CONFIG_INFO 0xf000	/* struct vfio_config_info; offset is the question */
 #define FEATURE_WRITE_WHERE 0xf001	/* uint32_t, VFIO_WENT_… of the last write */
 #define FEATURE_RECORD      0xf002	/* struct feature_record; cursor is the question */
 #define FEATURE_RESET_INFO  0xf003	/* struct vfio_reset_info */
 #define FEATURE_VECTORS     0xf004	/* struct feature_vectors; index is the question */
+#define FEATURE_DMA_MAP     0xf005	/* struct feature_dma_map; cursor is the question */
+#define FEATURE_DMA_LIMITS  0xf006	/* struct vfio_dma_limits */
+#define FEATURE_IOVA_RANGES 0xf007	/* struct feature_iova_ranges */
+#define FEATURE_FAULT       0xf008	/* struct vfio_fault; count 0: there was none */
+#define FEATURE_FAULT_EVENT 0xf009	/* SET: struct feature_fault_event */
 
-#define FEATURE_MAX 1024		/* bytes of data, at most */
+/*
+ * Features of the kernel's whose data has pointers there: as vfio-user has them, that is behind one
+ * another. START: struct dirty_start and ranges; STOP: nothing; REPORT: struct dirty_report and the
+ * bitmap.
+ */
+#define FEATURE_DIRTY_START  VFIO_DEVICE_FEATURE_DMA_LOGGING_START
+#define FEATURE_DIRTY_STOP   VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP
+#define FEATURE_DIRTY_REPORT VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
+
+#define FEATURE_MAX 8192		/* bytes of data, at most */
 #define FEATURE_MANY_RECORDS 100	/* more than any device keeps: where to stop asking */
 
 struct feature_record {
@@ -64,6 +78,34 @@ struct feature_vectors {
 	struct vfio_vectors vectors;
 };
 
+struct feature_dma_map {
+	uint64_t cursor;
+	struct vfio_dma_info info;
+	uint32_t found;			/* is there one? */
+	uint32_t reserved;
+};
+
+struct feature_iova_ranges {
+	uint64_t count;
+	struct vfio_iova_range ranges[VFIO_MAX_IOVA_RANGES];
+};
+
+/* On the wire the eventfd goes beside the message, and fd says only whether (not -1) there is one. */
+struct feature_fault_event {
+	int32_t fd;			/* copied; -1: no longer */
+	uint32_t reserved;
+};
+
+struct dirty_start {
+	uint64_t page;
+	uint32_t nranges;		/* 0: everything */
+	uint32_t reserved;
+};
+
+struct dirty_report {
+	uint64_t iova, size, page;
+};
+
 struct backend {
 	const char *name;
 	int (*info)(struct vfio_dev *dev, struct vfio_device_info *info);
@@ -75,8 +117,8 @@ struct backend {
 	int (*set_irqs)(struct vfio_dev *dev, const struct irq_request *request);
 	int (*dma_map)(struct vfio_dev *dev, const struct dma_map *map);
 	/*
-	 * Every map inside the range (iova 0, size DMA_ALL: all of them). *unmapped gets their
-	 * bytes, on failure too: what is counted is gone.
+	 * Every map inside the range (iova 0, size DMA_ALL: all of them); that there is none is no
+	 * error. *unmapped gets their bytes, on failure too: what is counted is gone.
 	 */
 	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 	int (*reset)(struct vfio_dev *dev);
@@ -93,8 +135,6 @@ struct backend {
 	/* vfio_policy_set(), vfio_policy_get(); NULL: there is no policy. */
 	int (*policy_set)(struct vfio_dev *dev, const char *key, const char *value);
 	int (*policy_get)(struct vfio_dev *dev, const char *key, char *value, size_t size);
-	/* The last DMA fault: 1 and *fault, 0 when there was none, -ENOTSUP. */
-	int (*fault)(struct vfio_dev *dev, struct vfio_fault *fault);
 	/*
 	 * Something to poll for events from the other end, or -ENOTSUP (without a record, since it
 	 * is asked at each wait); and what to do when it is readable.

@@ -242,6 +242,33 @@ struct vfio_span {
 int vfio_function_dma_spans(struct vfio_function *fn, uint64_t iova, size_t len, uint32_t prot,
 			    struct vfio_span *spans, unsigned int max);
 
+/*
+ * The device has written there by spans that it kept. Those that were asked for with VFIO_DMA_WRITE
+ * count as written when they are given; a device that keeps them and writes later says so with this,
+ * for users who track dirty pages (vfio_dirty_start()).
+ */
+void vfio_function_dma_dirty(struct vfio_function *fn, uint64_t iova, size_t len);
+
+/*
+ * A thread of the model's that does DMA while the function's own thread does other things. Between
+ * begin and end it reaches memory as above, without a lock; spans are good until end. What takes
+ * memory away (an unmap, bus mastering switched off, a user who goes) waits for the end, so that
+ * afterwards nothing is touched any more: the time between should be short, and nothing in it may
+ * wait for the function's own thread. Memory that must be asked for (VFIO_DMA_BY_MESSAGE) is
+ * -ENOTSUP: the function's own thread can reach it. begin and end do not nest. An engine is made and
+ * freed by the function's own thread, outside of begin and end; all are freed in ops->free. -ENOMEM.
+ */
+struct vfio_dma_engine;
+
+int vfio_dma_engine_new(struct vfio_dma_engine **engine, struct vfio_function *fn);
+void vfio_dma_engine_free(struct vfio_dma_engine *engine);
+void vfio_dma_engine_begin(struct vfio_dma_engine *engine);
+void vfio_dma_engine_end(struct vfio_dma_engine *engine);
+int vfio_dma_engine_read(struct vfio_dma_engine *engine, uint64_t iova, void *buf, size_t len);
+int vfio_dma_engine_write(struct vfio_dma_engine *engine, uint64_t iova, const void *buf, size_t len);
+int vfio_dma_engine_spans(struct vfio_dma_engine *engine, uint64_t iova, size_t len, uint32_t prot,
+			  struct vfio_span *spans, unsigned int max);
+
 /* The last fault; false when there was none since power-on. */
 bool vfio_function_fault(const struct vfio_function *fn, struct vfio_fault *fault);
 

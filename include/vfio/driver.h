@@ -15,7 +15,8 @@
  * Process.  The library never exits, prints, installs a signal handler or starts a thread. A
  *           handle belongs to the process that opened it; do not use it in a forked child.
  *
- * Constants and struct vfio_irq_info, vfio_irq_set, vfio_device_info are those of <linux/vfio.h>.
+ * Constants and struct vfio_irq_info, vfio_irq_set, vfio_device_info, vfio_iova_range are those of
+ * <linux/vfio.h>.
  */
 #ifndef VFIO_DRIVER_H
 #define VFIO_DRIVER_H
@@ -253,7 +254,19 @@ int64_t vfio_irq_wait(struct vfio_dev *dev, int fd, int timeout_ms);
 
 #define VFIO_IOVA_ANY UINT64_MAX
 
-/* Memory that the device can reach. */
+/* What memory from vfio_dma_alloc() is made of, the best first. */
+#define VFIO_PAGES_HUGETLBFS 1u	/* huge pages, of a file on a mounted hugetlbfs */
+#define VFIO_PAGES_HUGETLB   2u	/* huge pages, of a memfd */
+#define VFIO_PAGES_THP       3u	/* a memfd that the kernel was asked to use huge pages for */
+#define VFIO_PAGES_PLAIN     4u	/* a memfd */
+
+/* How a device reaches memory. */
+#define VFIO_DMA_IN_PLACE   1u	/* it has the memory mapped */
+#define VFIO_DMA_BY_FILE    2u	/* the file may be cut off under it: a system call copies */
+#define VFIO_DMA_BY_PROCESS 4u	/* a system call copies from and to the driver's process */
+#define VFIO_DMA_BY_MESSAGE 8u	/* it asks the driver for the bytes */
+
+/* Memory that the device can reach. Members that are not set are 0, fd is -1. */
 struct vfio_dma {
 	void *vaddr;		/* here */
 	uint64_t iova;		/* there: what the device is given */
@@ -261,33 +274,97 @@ struct vfio_dma {
 	int fd;			/* the memory file it is mapped from, or -1 */
 	uint64_t fd_offset;	/* where in it */
 	uint32_t prot;		/* VFIO_DMA_READ, VFIO_DMA_WRITE */
+	uint32_t flags;		/* 0 or VFIO_DMA_BY_PROCESS */
+	uint32_t pages;		/* VFIO_PAGES_…, set by vfio_dma_alloc() */
 };
 
 /*
- * Allocate size bytes (rounded up to pages, zeroed) that the device can reach, and fill *dma.
- * The I/O address is chosen below the limit of vfio_dma_set_bits(). The memory is a sealed
- * memory file, so that a device in another process uses it in place.
+ * Allocate size bytes, zeroed, that the device can reach, and fill *dma. size is rounded up to 64
+ * bytes. Address and I/O address are aligned to the next power of two from size, at most to 4096;
+ * from 2 MiB on to that. Small buffers are carved from large maps, so that a device has few of them
+ * whatever their number. The I/O address is below the limit of vfio_dma_set_bits(), and where
+ * vfio_iova_ranges() allows it. The memory is a sealed memory file (fd, fd_offset), so that a device
+ * in another process uses it in place; it is resident, of the best pages that there are
+ * (dma->pages), and was used by no device before.
  */
 int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t size, uint32_t prot);
 
-/* Unmap and free what vfio_dma_alloc() gave. Accepts a *dma whose size is 0. */
+/*
+ * Unmap what vfio_dma_alloc() or vfio_dma_map() has filled; memory of vfio_dma_alloc() is freed. When
+ * this returns, the device no longer touches the memory. Accepts a *dma whose size is 0; -ENOENT,
+ * and nothing happens, when it is not mapped (any more).
+ */
 int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
 
 /*
  * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored),
  * all page aligned. With a memory file in fd (memfd, tmpfs, hugetlbfs) the memory is shared with a
- * device in another process; with another file, or fd -1, a server gets its bytes by message. The
- * memory must stay until vfio_dma_unmap(). -EEXIST: overlaps a map; -EINVAL: unaligned, empty,
- * wraps round, no direction.
+ * device in another process; with another file, or fd -1, a server gets its bytes by message. With
+ * VFIO_DMA_BY_PROCESS in flags it is handed the process's memory instead, all of it, and copies
+ * without asking if it can: only for servers that are trusted. The memory must stay until it is
+ * unmapped here: see vfio_dma_forget().
+ *
+ * -EEXIST: overlaps a map. -EINVAL: unaligned, empty, no direction, or an address that the machine
+ * does not allow. -EOVERFLOW: wraps round. -ENOSPC, -ENOMEM: see vfio_dma_limits(). The errno and
+ * their order are those of the kernel's VFIO_IOMMU_MAP_DMA.
  */
 int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
 
 /*
- * Unmap every map inside [iova, iova + size). When this returns, the device no longer touches
- * the memory. -ENOENT when nothing is mapped there; -EINVAL when it would cut a map in two, and
- * then nothing is unmapped.
+ * Unmap every map inside [iova, iova + size); (0, UINT64_MAX): all. When this returns, the device no
+ * longer touches the memory. -ENOENT when nothing is mapped there; -EINVAL when it would cut a map in
+ * two, and then nothing is unmapped. Buffers of vfio_dma_alloc() are given back with
+ * vfio_dma_free(); one that goes with everything else here is freed, too.
  */
 int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size);
+
+/*
+ * Memory at [vaddr, vaddr + size) is about to be unmapped, or has been: unmap every map that shows
+ * some of it. Nothing tells the library of munmap(2). A device that reaches a memory file keeps it,
+ * and so writes to nothing else; one that gets bytes by message gets -EFAULT for addresses where
+ * nothing is; but where other memory is by then, it gets that. Returns the number of maps that went.
+ */
+int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size);
+
+/* The device drives only so many address bits (12 to 64; 64 at first): VFIO_IOVA_ANY obeys. */
+int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits);
+
+/* The best pages that vfio_dma_alloc() takes from now on: VFIO_PAGES_…, at first the first. */
+int vfio_dma_set_pages(struct vfio_dev *dev, uint32_t best);
+
+#define VFIO_MAX_IOVA_RANGES 32
+
+/*
+ * The I/O addresses that can be mapped, ascending: what the machine, or an administrator, allows.
+ * struct vfio_iova_range, with start and end, is the kernel's; end is the last address. Returns their number; ranges has room for VFIO_MAX_IOVA_RANGES.
+ */
+int vfio_iova_ranges(struct vfio_dev *dev, struct vfio_iova_range *ranges);
+
+/* How much of something there is, how much of it this user may have, and has. */
+struct vfio_quota {
+	uint64_t advertised, granted, used;	/* UINT64_MAX: without limit */
+};
+
+struct vfio_dma_limits {
+	struct vfio_quota maps, bytes;
+};
+
+/* Limits of DMA maps. A map beyond them is -ENOSPC or -ENOMEM; unmapping gives back. */
+int vfio_dma_limits(struct vfio_dev *dev, struct vfio_dma_limits *limits);
+
+/* A map, as the device has it. */
+struct vfio_dma_info {
+	uint64_t iova, size;
+	uint32_t prot;
+	uint32_t access;		/* VFIO_DMA_IN_PLACE, … */
+};
+
+/*
+ * The maps that the device has, by address: *cursor is 0 at first; each call that returns 1 stores
+ * the next one and moves it on; 0 when there is no further one. -ENOTSUP where it cannot be known
+ * (the kernel; another vfio-user server than libvfio's).
+ */
+int vfio_dma_next(struct vfio_dev *dev, uint64_t *cursor, struct vfio_dma_info *info);
 
 /* An access by the device that was refused. */
 struct vfio_fault {
@@ -299,12 +376,63 @@ struct vfio_fault {
 
 /*
  * The last access to memory that was refused to the device: 1 and *fault, 0 when there was none
- * since it was opened, -ENOTSUP where it cannot be known (over a socket; lsvfio shows it there).
+ * since it was opened, -ENOTSUP as above.
  */
 int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault);
 
-/* The device drives only so many address bits (12 to 64; 64 at first): VFIO_IOVA_ANY obeys. */
-int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits);
+/*
+ * An eventfd that is signalled at each refused access, for a poll loop; made at the first call, the
+ * handle's. -ENOTSUP as above.
+ */
+int vfio_fault_fd(struct vfio_dev *dev);
+
+/*
+ * Which pages does the device write? From the start on, the pages (of page bytes, a power of two from
+ * 4096) that it was given for writing are remembered; vfio_dirty_get() sets a bit for each of
+ * [iova, iova + size) that was since the last time, bit n % 64 of bitmap[n / 64] for page n from
+ * iova, and clears none. All multiples of page, which is the same both times. -EINVAL when it was not started. A device that is
+ * told to write at one time and does so later is not done before its driver knows. -ENOTSUP where
+ * the device, or the kernel, cannot tell.
+ */
+int vfio_dirty_start(struct vfio_dev *dev, uint64_t page);
+int vfio_dirty_stop(struct vfio_dev *dev);
+int vfio_dirty_get(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t page,
+		   uint64_t *bitmap);
+
+/* ---- address spaces ---------------------------------------------------------------------- */
+
+/*
+ * A set of DMA maps that several devices see, over whatever back ends. Each device has one of its
+ * own at first; the calls above work on the space that the device is attached to. One thread at a
+ * time for a space and all that is attached to it.
+ */
+struct vfio_space;
+
+int vfio_space_new(struct vfio_space **space, struct vfio_error *err);
+
+/* Detach what is attached, unmap and free. Accepts NULL. */
+void vfio_space_free(struct vfio_space *space);
+
+/* The record of the last call on this space that failed. */
+const struct vfio_error *vfio_space_last_error(const struct vfio_space *space);
+
+/*
+ * Attach a device: it gets all maps of the space, or, if it refuses one, none. -EBUSY when it is
+ * attached to another space, or has maps of its own; -EINVAL when a map lies where it cannot reach.
+ */
+int vfio_space_attach(struct vfio_space *space, struct vfio_dev *dev);
+
+/* Take the maps from the device, which has a space of its own again. -ENOENT: it is not attached. */
+int vfio_space_detach(struct vfio_dev *dev);
+
+/*
+ * As the calls above, for every device that is attached: a map that one of them refuses, none of
+ * them has. The I/O address suits all of them.
+ */
+int vfio_space_alloc(struct vfio_space *space, struct vfio_dma *dma, size_t size, uint32_t prot);
+int vfio_space_map(struct vfio_space *space, struct vfio_dma *dma);
+int vfio_space_dma_free(struct vfio_space *space, struct vfio_dma *dma);
+int vfio_space_unmap(struct vfio_space *space, uint64_t iova, uint64_t size);
 
 #ifdef __cplusplus
 }

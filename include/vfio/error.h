@@ -79,6 +79,8 @@ enum vfio_refuser {
 	X(VFIO_E_DMA_LIMIT,     507, "a limit on DMA maps or memory is reached") \
 	X(VFIO_E_IOVA_SPACE,    509, "no free I/O address is left below the device's limit") \
 	X(VFIO_E_DMA_SPLIT,     510, "an unmap would cut a map in two") \
+	X(VFIO_E_IOVA_RANGE,    511, "the I/O address cannot be used on this machine") \
+	X(VFIO_E_SPACE,         512, "the device is in another address space, or in none") \
 	/* the rest */ \
 	X(VFIO_E_ARGUMENT,      601, "an argument is invalid") \
 	X(VFIO_E_NO_MEMORY,     602, "out of memory or file descriptors") \

@@ -57,6 +57,11 @@ struct vfio_server_options {
 	 * take a reply, and to answer a request for its memory. 0: 5000.
 	 */
 	unsigned int timeout_ms;
+	/*
+	 * Take descriptors of a client's /proc/PID/mem, for memory that is in no file. A hostile one
+	 * can make an access to it wait for ever: only for programs with a watchdog, as vfiod has.
+	 */
+	bool process_memory;
 };
 
 /*

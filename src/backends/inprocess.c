@@ -95,11 +95,6 @@ static int in_policy_get(struct vfio_dev *dev, const char *key, char *value, siz
 	return function_policy_get(function_of(dev), key, value, size);
 }
 
-static int in_fault(struct vfio_dev *dev, struct vfio_fault *fault)
-{
-	return vfio_function_fault(function_of(dev), fault);
-}
-
 static int in_poll_fd(struct vfio_dev *dev)
 {
 	return function_poll_fd(function_of(dev));
@@ -138,7 +133,6 @@ static const struct backend inprocess = {
 	.feature = in_feature,
 	.policy_set = in_policy_set,
 	.policy_get = in_policy_get,
-	.fault = in_fault,
 	.poll_fd = in_poll_fd,
 	.dispatch = in_dispatch,
 	.set_timeout = in_set_timeout,

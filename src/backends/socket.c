@@ -22,15 +22,21 @@ static struct sock *sock_of(struct vfio_dev *dev)
 /* The answer is the question's length, whatever the question was. */
 static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 {
+	const struct feature_fault_event *event = data;
 	struct wire_feature q = { .argsz = sizeof(q) + len, .flags = flags };
 	uint8_t reply[sizeof(q) + FEATURE_MAX];
 	struct exchange x = {
 		.command = WIRE_DEVICE_FEATURE, .fixed = &q, .fixed_len = sizeof(q),
 		.data = data, .data_len = len,
 		.reply = reply, .reply_least = sizeof(q) + len, .reply_room = sizeof(q) + len,
-		.what = "asking for a feature of libvfio's own",
+		.what = "asking for a feature of the device",
 	};
 	int r;
+
+	if (flags == (FEATURE_FAULT_EVENT | VFIO_DEVICE_FEATURE_SET) && event->fd >= 0) {
+		x.fds = &event->fd;
+		x.nfds = 1;
+	}
 
 	if (len > FEATURE_MAX)
 		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
@@ -420,11 +426,12 @@ static int memory_fd(const struct dma_map *map)
 	return map->vaddr && fcntl(map->fd, F_GET_SEALS) < 0 ? -1 : map->fd;
 }
 
-static int send_map(struct sock *s, const struct dma_map *map)
+/* fd -1: its bytes go by message. */
+static int send_map(struct sock *s, const struct dma_map *map, int fd, uint64_t offset,
+		    uint32_t flags)
 {
-	int fd = memory_fd(map);
 	struct wire_dma_map q = {
-		.argsz = sizeof(q), .flags = map->prot, .offset = fd >= 0 ? map->fd_offset : 0,
+		.argsz = sizeof(q), .flags = map->prot | flags, .offset = offset,
 		.iova = map->iova, .size = map->size,
 	};
 	struct exchange x = {
@@ -436,18 +443,49 @@ static int send_map(struct sock *s, const struct dma_map *map)
 	return call(s, &x);
 }
 
+/*
+ * The server gets all of this process's memory, or of the process that map's descriptor is for. One
+ * that does not know of such descriptors refuses the first.
+ */
+static int send_process_map(struct sock *s, const struct dma_map *map)
+{
+	int fd = map->fd;
+	int r = -ENOTSUP;
+
+	if (map->vaddr)
+		fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && !s->takes_no_process)
+		r = send_map(s, map, fd, map->vaddr ? (uintptr_t)map->vaddr : map->fd_offset,
+			     WIRE_MAP_PROCESS);
+	if (map->vaddr)
+		fd_close(&fd);
+	if (r == 0 || s->link.fd < 0 || !(map->vaddr || map->peer))
+		return r;
+	s->takes_no_process = true;
+	return send_map(s, map, -1, 0, 0);
+}
+
+static int send_any_map(struct sock *s, const struct dma_map *map)
+{
+	int fd = memory_fd(map);
+
+	if (map->by_process && fd < 0)
+		return send_process_map(s, map);
+	return send_map(s, map, fd, fd >= 0 ? map->fd_offset : 0, 0);
+}
+
 static int sock_dma_map(struct vfio_dev *dev, const struct dma_map *map)
 {
 	struct sock *s = sock_of(dev);
-	size_t before = s->space.count;
+	size_t before = s->space.ranges.count;
 	uint64_t unused;
 	int r = space_map(&s->space, map, &dev->error);
 
 	if (r < 0)
 		return r;
-	if (s->space.count == before)
+	if (s->space.ranges.count == before)
 		return 0;		/* it was there already */
-	r = send_map(s, map);
+	r = send_any_map(s, map);
 	if (r < 0)
 		space_unmap(&s->space, map->iova, map->size, &unused, NULL, NULL, NULL);
 	return r;
@@ -476,23 +514,34 @@ static void send_unmap(void *arg, uint64_t iova, uint64_t size)
 		u->r = r;
 }
 
+/* All with one message; false when the server is to be told of each. */
+static bool send_unmap_all(struct sock *s)
+{
+	struct wire_dma_unmap q = { .argsz = sizeof(q), .flags = WIRE_UNMAP_ALL };
+	struct exchange x = {
+		.command = WIRE_DMA_UNMAP, .fixed = &q, .fixed_len = sizeof(q),
+		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
+		.what = "unmapping all memory",
+	};
+
+	if (s->space.ranges.count < 2 || s->unmaps_one)
+		return false;
+	s->unmaps_one = call(s, &x) < 0;
+	return !s->unmaps_one;
+}
+
 static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
 {
 	struct sock *s = sock_of(dev);
 	struct unmap u = { .sock = s };
-	int r = space_unmap(&s->space, iova, size, unmapped, send_unmap, &u, &dev->error);
+	bool done = iova == 0 && size == DMA_ALL && send_unmap_all(s);
+	int r = space_unmap(&s->space, iova, size, unmapped, done ? NULL : send_unmap, &u,
+			    &dev->error);
 
 	return r < 0 ? r : u.r;
 }
 
 /* ---- the rest ----------------------------------------------------------------------------- */
-
-static int sock_fault(struct vfio_dev *dev, struct vfio_fault *fault)
-{
-	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
-			 "look at the server: lsvfio shows a vfiod device's last fault",
-			 "vfio-user has no message that tells of DMA faults");
-}
 
 /* The eventfds are the server's affair. */
 static void sock_distrust(struct vfio_dev *dev)
@@ -538,9 +587,9 @@ void socket_disconnect(struct sock *s)
 	memset(s->asked, 0, sizeof(s->asked));
 	memset(s->enabled, 0, sizeof(s->enabled));
 	s->records = 0;
-	s->is_mute = false;
+	s->is_mute = s->takes_no_process = s->unmaps_one = false;
 	link_finish(&s->link);
-	space_finish(&s->space);
+	space_clear(&s->space, NULL, NULL);
 }
 
 static void sock_close(struct vfio_dev *dev)
@@ -548,6 +597,7 @@ static void sock_close(struct vfio_dev *dev)
 	struct sock *s = sock_of(dev);
 
 	socket_disconnect(s);
+	space_finish(&s->space);
 	free(s->path);
 	free(s);
 }
@@ -566,7 +616,6 @@ const struct backend socket_backend = {
 	.distrust = sock_distrust,
 	.recycle = sock_recycle,
 	.feature = sock_feature,
-	.fault = sock_fault,
 	.poll_fd = sock_poll_fd,
 	.dispatch = sock_dispatch,
 	.set_timeout = sock_set_timeout,

@@ -29,6 +29,8 @@ struct sock {
 	bool enabled[MAX_INDEXES];	/* interrupt indexes that have eventfds */
 	uint64_t records;		/* the cursor of those that were read */
 	bool is_mute;			/* the server has none */
+	bool takes_no_process;		/* it does not know descriptors of a process's memory */
+	bool unmaps_one;		/* it does not unmap all maps at once */
 	char *path;			/* of the server's socket; NULL: it is not known */
 };
 

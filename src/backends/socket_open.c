@@ -40,7 +40,7 @@ static int greet(struct sock *s)
 {
 	struct wire_caps ours = {
 		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA,
-		.max_dma_maps = SPACE_MAX_MAPS, .pgsizes = DMA_PAGE,
+		.max_dma_maps = SPACE_MAPS, .pgsizes = DMA_PAGE,
 	};
 	struct wire_version v = { .major = WIRE_MAJOR, .minor = WIRE_MINOR };
 	char json[256], reply[WIRE_MAX_VERSION];
@@ -110,6 +110,8 @@ int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err)
 	for (uint32_t i = 0; i < MAX_REGIONS; i++)
 		s->regions[i].fd = -1;
 	space_init(&s->space);
+	space_limit(&s->space, UINT64_MAX, UINT64_MAX);	/* the server has its own */
+	s->space.careful = true;
 	r = start(s);
 	if (r < 0) {
 		if (err)

@@ -16,27 +16,26 @@
 #include "frontends/driver.h"
 
 /* The errors by which servers say that they do not know a feature. */
-static bool is_unknown(int r)
+bool driver_is_unknown(int r)
 {
 	return r == -ENOTTY || r == -EINVAL || r == -ENOTSUP || r == -ENOSYS;
 }
 
-static int unsupported(struct vfio_dev *dev, const char *what)
+int driver_cannot_tell(struct vfio_dev *dev, const char *what)
 {
 	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
 			 "devices in this process, and those of vfiod, can",
 			 "%s: the other end cannot tell", what);
 }
 
-/* A feature that the other end does not know is no error yet: the record stays as it was. */
-static int get(struct vfio_dev *dev, uint32_t number, void *data, size_t len)
+int driver_get(struct vfio_dev *dev, uint32_t number, void *data, size_t len)
 {
 	struct vfio_error before = dev->error;
 	int r = -ENOTTY;
 
 	if (dev->backend->feature)
 		r = dev->backend->feature(dev, number | VFIO_DEVICE_FEATURE_GET, data, len);
-	if (is_unknown(r))
+	if (driver_is_unknown(r))
 		dev->error = before;
 	return r;
 }
@@ -50,25 +49,25 @@ EXPORT ssize_t vfio_pwrite_where(struct vfio_dev *dev, uint32_t region, uint64_t
 	int r;
 
 	*where = 0;
-	r = get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
-	if (is_unknown(r))
-		return unsupported(dev, "where a write went");
+	r = driver_get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
+	if (driver_is_unknown(r))
+		return driver_cannot_tell(dev, "where a write went");
 	if (r < 0)
 		return r;
 	n = dev->backend->write(dev, region, offset, buf, len);
 	if (n < 0)
 		return n;
-	r = get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
+	r = driver_get(dev, FEATURE_WRITE_WHERE, where, sizeof(*where));
 	return r < 0 ? r : n;
 }
 
 EXPORT int vfio_record(struct vfio_dev *dev, uint64_t *cursor, struct vfio_error *record)
 {
 	struct feature_record q = { .cursor = *cursor };
-	int r = get(dev, FEATURE_RECORD, &q, sizeof(q));
+	int r = driver_get(dev, FEATURE_RECORD, &q, sizeof(q));
 
-	if (is_unknown(r))
-		return unsupported(dev, "what was refused");
+	if (driver_is_unknown(r))
+		return driver_cannot_tell(dev, "what was refused");
 	if (r < 0 || !q.found)
 		return r;
 	if (q.cursor <= *cursor)
@@ -109,13 +108,13 @@ EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_c
 	if (offset > UINT16_MAX)
 		return no_such_dword(dev, offset);
 	*info = (struct vfio_config_info){ .offset = offset };
-	r = get(dev, FEATURE_CONFIG_INFO, info, sizeof(*info));
+	r = driver_get(dev, FEATURE_CONFIG_INFO, info, sizeof(*info));
 	if (r == -EFAULT)
 		return no_such_dword(dev, offset);
 	if (r == 0 && info->offset != offset)
 		return error_set(&dev->error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
 				 "the server explains another dword than %#x", offset);
-	if (!is_unknown(r))
+	if (!driver_is_unknown(r))
 		return r;
 	*info = (struct vfio_config_info){ .offset = offset };
 	return predict_dword(dev, info);
@@ -152,8 +151,8 @@ EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
 	int r;
 
 	memset(info, 0, sizeof(*info));
-	r = get(dev, FEATURE_RESET_INFO, info, sizeof(*info));
-	if (!is_unknown(r))
+	r = driver_get(dev, FEATURE_RESET_INFO, info, sizeof(*info));
+	if (!driver_is_unknown(r))
 		return r;
 	memset(info, 0, sizeof(*info));
 	r = dev->backend->info(dev, &device);
@@ -175,8 +174,8 @@ EXPORT int vfio_irq_vectors(struct vfio_dev *dev, uint32_t index, struct vfio_ve
 
 	if (r < 0)
 		return r;
-	r = get(dev, FEATURE_VECTORS, &q, sizeof(q));
-	if (r < 0 && !is_unknown(r))
+	r = driver_get(dev, FEATURE_VECTORS, &q, sizeof(q));
+	if (r < 0 && !driver_is_unknown(r))
 		return r;
 	*vectors = r < 0 ? (struct vfio_vectors){ info.count, info.count } : q.vectors;
 	return 0;

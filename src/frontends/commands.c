@@ -12,12 +12,24 @@
 
 typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
 
+/* How many maps the client may have; what the protocol takes for granted, where it is not known. */
+static uint32_t maps_granted(struct vfio_dev *dev)
+{
+	struct vfio_dma_limits limits;
+
+	if (!dev->backend->feature ||
+	    dev->backend->feature(dev, FEATURE_DMA_LIMITS | VFIO_DEVICE_FEATURE_GET, &limits,
+				  sizeof(limits)) < 0)
+		return 65535;
+	return limits.maps.granted < UINT32_MAX ? limits.maps.granted : UINT32_MAX;
+}
+
 static int handle_version(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct wire_version v;
 	struct wire_caps ours = {
 		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA,
-		.max_dma_maps = 65535, .pgsizes = DMA_PAGE,
+		.max_dma_maps = maps_granted(c->server->dev), .pgsizes = DMA_PAGE,
 	};
 	const char *why;
 
@@ -45,16 +57,27 @@ static int handle_version(struct client *c, const struct wire_message *m, uint8_
 	return sizeof(v) + wire_caps_format(&ours, (char *)reply + sizeof(v), 256);
 }
 
+#define WIRE_MAP_WAYS (WIRE_MAP_FILE | WIRE_MAP_PROCESS)
+
+/* Is that a way to use what came with the message? */
+static bool is_way(const struct client *c, uint32_t way, size_t nfds)
+{
+	if (way == WIRE_MAP_PROCESS)
+		return nfds && c->server->options.process_memory;
+	return !way || (way == WIRE_MAP_FILE && nfds);
+}
+
 static int handle_dma_map(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct wire_dma_map q;
 	struct dma_map map;
 
 	memcpy(&q, m->payload, sizeof(q));
-	if (q.argsz < sizeof(q) || m->nfds > 1)
+	if (q.argsz < sizeof(q) || m->nfds > 1 || !is_way(c, q.flags & WIRE_MAP_WAYS, m->nfds))
 		return -EINVAL;
 	map = (struct dma_map){
-		.iova = q.iova, .size = q.size, .prot = q.flags,
+		.iova = q.iova, .size = q.size, .prot = q.flags & ~WIRE_MAP_WAYS,
+		.by_process = q.flags & WIRE_MAP_PROCESS,
 		.fd = m->nfds ? m->fds[0] : -1, .fd_offset = q.offset,
 		.peer = m->nfds ? NULL : &c->memory,
 	};
@@ -272,7 +295,19 @@ static void shift_cursor(uint32_t flags, void *data, size_t len, uint64_t by)
 		q->cursor += by;
 }
 
-/* The data of a GET comes back in place of the question. */
+/* A descriptor belongs to an eventfd for faults, and nothing else: the number there is the client's. */
+static bool take_event(const struct wire_message *m, uint32_t flags, void *data, size_t len)
+{
+	struct feature_fault_event q = { .fd = m->nfds ? m->fds[0] : -1 };
+
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_FAULT_EVENT)
+		return m->nfds == 0;
+	if (len >= sizeof(q))
+		memcpy(data, &q, sizeof(q));
+	return m->nfds <= 1;
+}
+
+/* The data of a GET comes back in place of the question; that of a SET as it was. */
 static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct vfio_dev *dev = c->server->dev;
@@ -287,10 +322,14 @@ static int handle_feature(struct client *c, const struct wire_message *m, uint8_
 		return -ENOTTY;
 	memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
 	shift_cursor(q.flags, reply + sizeof(q), len, c->first_record);
+	if (!take_event(m, q.flags, reply + sizeof(q), len))
+		return -EINVAL;
 	r = dev->backend->feature(dev, q.flags, reply + sizeof(q), len);
 	if (r < 0)
 		return r;
 	shift_cursor(q.flags, reply + sizeof(q), len, -c->first_record);
+	if (q.flags & VFIO_DEVICE_FEATURE_SET)
+		memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
 	q.argsz = sizeof(q) + len;
 	memcpy(reply, &q, sizeof(q));
 	return sizeof(q) + len;

@@ -139,6 +139,10 @@ static int unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, bool *gone)
 	int r = dev->backend->dma_unmap(dev, iova, size, &unmapped);
 
 	*gone = unmapped > 0;
+	if (r == 0 && !*gone && size != DMA_ALL)
+		return error_set(&dev->error, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY, NULL,
+				 "unmap of %#llx bytes at IOVA %#llx: nothing is mapped there",
+				 (unsigned long long)size, (unsigned long long)iova);
 	if (!*gone || !dev->driver)
 		return r;
 	for (e = TAILQ_FIRST(&dev->driver->dma); e; e = next) {

@@ -27,6 +27,7 @@ struct driver *driver_of(struct vfio_dev *dev)
 		SLIST_INIT(&dev->driver->maps);
 		TAILQ_INIT(&dev->driver->dma);
 		dev->driver->dma_bits = 64;
+		dev->driver->fault_fd = -1;
 	}
 	return dev->driver;
 }
@@ -92,11 +93,6 @@ EXPORT int vfio_region(struct vfio_dev *dev, uint32_t index, struct vfio_region 
 EXPORT int vfio_reset(struct vfio_dev *dev)
 {
 	return dev->backend->reset(dev);
-}
-
-EXPORT int vfio_fault(struct vfio_dev *dev, struct vfio_fault *fault)
-{
-	return dev->backend->fault(dev, fault);
 }
 
 EXPORT int vfio_find_extended_capability(struct vfio_dev *dev, uint16_t id)
@@ -301,6 +297,7 @@ EXPORT void vfio_close(struct vfio_dev *dev)
 	vfio_set_bus_master(dev, false);
 	if (dev->driver) {
 		driver_irqs_close(dev);
+		driver_faults_close(dev);
 		driver_dma_close(dev);
 		unmap_registers(dev->driver);
 		free(dev->driver);

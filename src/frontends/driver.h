@@ -6,6 +6,7 @@
  *   channel.c  what PCI cannot tell: where a write went, records, policy
  *   irqs.c     interrupts
  *   dma.c      memory
+ *   faults.c   what the device says of its memory: maps, limits, faults, dirty pages
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H
 #define LIBVFIO_FRONTENDS_DRIVER_H
@@ -43,6 +44,7 @@ struct driver {
 	TAILQ_HEAD(dma_list, dma_entry) dma;
 	struct irq_entry irqs[DRIVER_INDEXES];
 	unsigned int dma_bits;
+	int fault_fd;		/* -1: not made yet */
 };
 
 /* The state of dev, made at need; NULL and a record when there is no memory. */
@@ -50,6 +52,16 @@ struct driver *driver_of(struct vfio_dev *dev);
 
 /* All of configuration space; returns how many bytes there are. */
 ssize_t driver_config(struct vfio_dev *dev, uint8_t config[4096]);
+
+/* channel.c */
+/* A feature; that the other end does not know it is no error yet: the record stays as it was. */
+int driver_get(struct vfio_dev *dev, uint32_t number, void *data, size_t len);
+bool driver_is_unknown(int r);
+/* -ENOTSUP. */
+int driver_cannot_tell(struct vfio_dev *dev, const char *what);
+
+/* faults.c */
+void driver_faults_close(struct vfio_dev *dev);
 
 void driver_irqs_close(struct vfio_dev *dev);
 void driver_dma_close(struct vfio_dev *dev);

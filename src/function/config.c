@@ -120,8 +120,10 @@ EXPORT uint32_t vfio_function_config_read(struct vfio_function *fn, unsigned int
 EXPORT void vfio_function_config_write(struct vfio_function *fn, unsigned int offset,
 				       unsigned int width, uint32_t value)
 {
-	if (is_own_register(fn, offset, width))
-		le_put(fn->registers.value + offset, width, value);
+	if (!is_own_register(fn, offset, width))
+		return;
+	le_put(fn->registers.value + offset, width, value);
+	function_gate_dma(fn);
 }
 
 /* ---- the user's ---------------------------------------------------------------------------- */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a function waits for: descriptors of the model's, such as timers, and the user's eventfd that
- * re-arms INTx. All are behind one descriptor, which whoever drives the function polls.
+ * What a function waits for: descriptors of the model's, such as timers, the user's eventfd that
+ * re-arms INTx, faults. All are behind one descriptor, which whoever drives the function polls.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -13,7 +14,9 @@
 #include "base/fd.h"
 #include "function/function.h"
 
-#define REARM 0		/* watches are numbered from 1 */
+#define REARM 0		/* watches are numbered from FIRST_WATCH */
+#define FAULT 1
+#define FIRST_WATCH 2
 #define BATCH 16
 
 struct watch {
@@ -24,12 +27,6 @@ struct watch {
 	void *arg;
 };
 
-int events_init(struct vfio_function *fn)
-{
-	LIST_INIT(&fn->watches);
-	fn->events = epoll_create1(EPOLL_CLOEXEC);
-	return fn->events < 0 ? -errno : 0;
-}
 
 static struct watch *find(struct vfio_function *fn, int fd)
 {
@@ -73,6 +70,17 @@ static int add(struct vfio_function *fn, int fd, uint32_t events, uint64_t tag)
 	return epoll_ctl(fn->events, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+int events_init(struct vfio_function *fn)
+{
+	LIST_INIT(&fn->watches);
+	fn->watch_number = FIRST_WATCH;
+	fn->events = epoll_create1(EPOLL_CLOEXEC);
+	fn->space.fault_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fn->events < 0 || fn->space.fault_event < 0)
+		return -errno;
+	return add(fn, fn->space.fault_event, EPOLLIN, FAULT);
+}
+
 EXPORT int vfio_function_watch(struct vfio_function *fn, int fd,
 			       void (*callback)(struct vfio_function *fn, int fd, void *arg),
 			       void *arg)
@@ -92,7 +100,7 @@ EXPORT int vfio_function_watch(struct vfio_function *fn, int fd,
 	if (!w)
 		return -ENOMEM;
 	*w = (struct watch){
-		.number = ++fn->watch_number, .fd = fd, .callback = callback, .arg = arg,
+		.number = fn->watch_number++, .fd = fd, .callback = callback, .arg = arg,
 	};
 	r = add(fn, fd, EPOLLIN, w->number);
 	if (r < 0) {
@@ -138,10 +146,12 @@ void function_dispatch(struct vfio_function *fn)
 	fn->dispatching = true;
 	for (int i = 0; i < n; i++) {
 		uint64_t tag = events[i].data.u64;
-		struct watch *w = tag == REARM ? NULL : find_number(fn, tag);
+		struct watch *w = find_number(fn, tag);
 
 		if (tag == REARM)
 			intx_rearm(fn);
+		else if (tag == FAULT)
+			function_faulted(fn);
 		else if (w)
 			w->callback(fn, w->fd, w->arg);
 	}

@@ -28,7 +28,7 @@ static void writable(const struct vfio_function *fn, unsigned int at, struct vfi
 			info->raw &= ~(0xffu << 8 * i);
 }
 
-static int config_info(struct vfio_function *fn, void *data)
+static int config_info(struct vfio_function *fn, void *data, size_t len)
 {
 	const struct view *v = &fn->view;
 	struct vfio_config_info *info = data;
@@ -52,7 +52,7 @@ static int config_info(struct vfio_function *fn, void *data)
 	return 0;
 }
 
-static int reset_info(struct vfio_function *fn, void *data)
+static int reset_info(struct vfio_function *fn, void *data, size_t len)
 {
 	struct vfio_reset_info info = {
 		.methods = function_reset_methods(fn),
@@ -63,13 +63,13 @@ static int reset_info(struct vfio_function *fn, void *data)
 	return 0;
 }
 
-static int write_where(struct vfio_function *fn, void *data)
+static int write_where(struct vfio_function *fn, void *data, size_t len)
 {
 	memcpy(data, &fn->side.where, sizeof(fn->side.where));
 	return 0;
 }
 
-static int next_record(struct vfio_function *fn, void *data)
+static int next_record(struct vfio_function *fn, void *data, size_t len)
 {
 	struct feature_record *q = data;
 	bool of_call = false;
@@ -79,7 +79,7 @@ static int next_record(struct vfio_function *fn, void *data)
 	return 0;
 }
 
-static int vectors(struct vfio_function *fn, void *data)
+static int vectors(struct vfio_function *fn, void *data, size_t len)
 {
 	struct feature_vectors *q = data;
 
@@ -92,16 +92,121 @@ static int vectors(struct vfio_function *fn, void *data)
 	return 0;
 }
 
+/* ---- DMA ---------------------------------------------------------------------------------- */
+
+static int dma_map(struct vfio_function *fn, void *data, size_t len)
+{
+	struct feature_dma_map *q = data;
+	struct range r;
+
+	q->found = space_next(&fn->space, q->cursor, &r);
+	if (!q->found)
+		return 0;
+	q->info = (struct vfio_dma_info){
+		.iova = r.start, .size = r.last - r.start + 1, .prot = r.word & MAP_PROT,
+		.access = ((const struct mapping *)r.value)->memory.access,
+	};
+	q->cursor = r.last + 1;
+	return 0;
+}
+
+static int dma_limits(struct vfio_function *fn, void *data, size_t len)
+{
+	const struct vfio_dma_limits limits = { fn->space.maps, fn->space.bytes };
+
+	memcpy(data, &limits, sizeof(limits));
+	return 0;
+}
+
+static int iova_ranges(struct vfio_function *fn, void *data, size_t len)
+{
+	struct feature_iova_ranges q = {
+		.count = fn->space.nallowed, .ranges = { { 0, UINT64_MAX } },
+	};
+
+	if (q.count)
+		memcpy(q.ranges, fn->space.allowed, q.count * sizeof(q.ranges[0]));
+	else
+		q.count = 1;
+	memcpy(data, &q, sizeof(q));
+	return 0;
+}
+
+static int fault(struct vfio_function *fn, void *data, size_t len)
+{
+	struct vfio_fault f;
+
+	space_fault(&fn->space, &f);
+	memcpy(data, &f, sizeof(f));
+	return 0;
+}
+
+static int fault_event(struct vfio_function *fn, void *data, size_t len)
+{
+	struct feature_fault_event q;
+
+	memcpy(&q, data, sizeof(q));
+	return function_set_fault_event(fn, q.fd);
+}
+
+/* Everything that is mapped is tracked, whatever ranges are named. */
+static int dirty_start(struct vfio_function *fn, void *data, size_t len)
+{
+	struct dirty_start q;
+
+	memcpy(&q, data, sizeof(q));
+	return space_dirty_start(&fn->space, q.page, fn->err);
+}
+
+static int dirty_stop(struct vfio_function *fn, void *data, size_t len)
+{
+	space_dirty_stop(&fn->space);
+	return 0;
+}
+
+static int dirty_report(struct vfio_function *fn, void *data, size_t len)
+{
+	uint64_t bitmap[FEATURE_MAX / sizeof(uint64_t)] = { 0 };
+	size_t room = (len - sizeof(struct dirty_report)) / sizeof(uint64_t);
+	struct dirty_report q;
+	int r;
+
+	memcpy(&q, data, sizeof(q));
+	if (len > FEATURE_MAX || q.page != fn->space.dirty_page || !q.page ||
+	    q.size / q.page > room * 64)
+		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION,
+				 "ask for pages of the size that was tracked, some at a time",
+				 "dirty pages of %llu bytes in %llu bytes of memory",
+				 (unsigned long long)q.page, (unsigned long long)q.size);
+	r = space_dirty_take(&fn->space, q.iova, q.size, bitmap, fn->err);
+	if (r == 0)
+		memcpy((uint8_t *)data + sizeof(q), bitmap, room * sizeof(uint64_t));
+	return r;
+}
+
+/* ---- which there are ---------------------------------------------------------------------- */
+
+#define GET VFIO_DEVICE_FEATURE_GET
+#define SET VFIO_DEVICE_FEATURE_SET
+
 static const struct feature {
-	uint32_t number;
+	uint32_t number, operation;
 	size_t size;
-	int (*get)(struct vfio_function *fn, void *data);
+	int (*run)(struct vfio_function *fn, void *data, size_t len);
 } features[] = {
-	{ FEATURE_CONFIG_INFO, sizeof(struct vfio_config_info), config_info },
-	{ FEATURE_WRITE_WHERE, sizeof(uint32_t), write_where },
-	{ FEATURE_RECORD, sizeof(struct feature_record), next_record },
-	{ FEATURE_RESET_INFO, sizeof(struct vfio_reset_info), reset_info },
-	{ FEATURE_VECTORS, sizeof(struct feature_vectors), vectors },
+	{ FEATURE_CONFIG_INFO, GET, sizeof(struct vfio_config_info), config_info },
+	{ FEATURE_WRITE_WHERE, GET, sizeof(uint32_t), write_where },
+	{ FEATURE_RECORD, GET, sizeof(struct feature_record), next_record },
+	{ FEATURE_RESET_INFO, GET, sizeof(struct vfio_reset_info), reset_info },
+	{ FEATURE_VECTORS, GET, sizeof(struct feature_vectors), vectors },
+	{ FEATURE_DMA_MAP, GET, sizeof(struct feature_dma_map), dma_map },
+	{ FEATURE_DMA_LIMITS, GET, sizeof(struct vfio_dma_limits), dma_limits },
+	{ FEATURE_IOVA_RANGES, GET, sizeof(struct feature_iova_ranges), iova_ranges },
+	{ FEATURE_FAULT, GET, sizeof(struct vfio_fault), fault },
+	{ FEATURE_FAULT_EVENT, SET, sizeof(struct feature_fault_event), fault_event },
+	{ FEATURE_DIRTY_START, SET, sizeof(struct dirty_start), dirty_start },
+	{ FEATURE_DIRTY_STOP, SET, 0, dirty_stop },
+	{ FEATURE_DIRTY_REPORT, GET, sizeof(struct dirty_report), dirty_report },
 };
 
 static const struct feature *find_feature(uint32_t number)
@@ -112,7 +217,7 @@ static const struct feature *find_feature(uint32_t number)
 	return NULL;
 }
 
-/* The order of the checks is that of VFIO_DEVICE_FEATURE. All features here can only be got. */
+/* The order of the checks is that of VFIO_DEVICE_FEATURE. Each can be got, or each can be set. */
 int function_feature(struct vfio_function *fn, uint32_t flags, void *data, size_t len)
 {
 	const struct feature *f = find_feature(flags & VFIO_DEVICE_FEATURE_MASK);
@@ -120,14 +225,15 @@ int function_feature(struct vfio_function *fn, uint32_t flags, void *data, size_
 	if (!f)
 		return error_set(fn->err, ENOTTY, VFIO_E_UNSUPPORTED, VFIO_BY_FUNCTION, NULL,
 				 "the device has no feature %#x", flags & VFIO_DEVICE_FEATURE_MASK);
-	if (flags & VFIO_DEVICE_FEATURE_SET)
+	if (flags & (GET | SET) & ~f->operation)
 		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION, NULL,
-				 "feature %#x cannot be set", f->number);
+				 "feature %#x cannot be %s", f->number,
+				 f->operation == GET ? "set" : "got");
 	if (flags & VFIO_DEVICE_FEATURE_PROBE)
 		return 0;
-	if (!(flags & VFIO_DEVICE_FEATURE_GET) || len < f->size)
+	if (!(flags & f->operation) || len < f->size)
 		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION, NULL,
 				 "feature %#x: no operation, or less room than %zu bytes",
 				 f->number, f->size);
-	return f->get(fn, data);
+	return f->run(fn, data, len);
 }

@@ -120,6 +120,7 @@ static struct vfio_function *allocate(const struct vfio_function_ops *ops, void 
 	fn->err = &fn->no_handle;
 	policy_init(&fn->policy);
 	space_init(&fn->space);
+	fn->fault_event = -1;
 	signaler_init(&fn->signaler);
 	fn->events = -1;
 	for (unsigned int i = 0; i < NUM_BARS; i++)

@@ -185,6 +185,7 @@ struct vfio_function {
 	uint64_t watch_number;		/* of the last one */
 	bool dispatching;
 	struct space space;
+	int fault_event;		/* the user's, or -1 */
 	struct policy policy;
 	struct side side;
 	uint64_t resets;
@@ -295,6 +296,12 @@ int function_reset_model(struct vfio_function *fn);
 uint32_t function_reset_methods(const struct vfio_function *fn);
 
 /* dma.c */
+/* Bus mastering may have been switched. */
+void function_gate_dma(struct vfio_function *fn);
+/* The space's own eventfd has been signalled. */
+void function_faulted(struct vfio_function *fn);
+int function_set_fault_event(struct vfio_function *fn, int fd);
+void function_forget_fault_event(struct vfio_function *fn);
 void function_dma_clear(struct vfio_function *fn);
 int function_dma_map(struct vfio_function *fn, const struct dma_map *map);
 int function_dma_unmap(struct vfio_function *fn, uint64_t iova, uint64_t size, uint64_t *unmapped);

@@ -38,6 +38,7 @@ void function_before_command(struct vfio_function *fn, uint8_t value)
 static void command_written(struct vfio_function *fn, unsigned int reg)
 {
 	function_intx_disable_changed(fn, function_command(fn) & PCI_COMMAND_INTX_DISABLE);
+	function_gate_dma(fn);
 	vectors_deliver(fn);
 }
 
@@ -124,6 +125,7 @@ static void power_written(struct vfio_function *fn, unsigned int reg)
 		return;
 	}
 	fn->power_state = state;
+	function_gate_dma(fn);
 	/* Registers that are lost on the way to D0 are restored, so that only the model sees it. */
 	if (was == 3 && state == 0 && !(*at & PCI_PM_CTRL_NO_SOFT_RESET))
 		function_reset_model(fn);

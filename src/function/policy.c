@@ -285,7 +285,7 @@ static bool is_used(const struct vfio_function *fn)
 {
 	const struct interrupts *irq = &fn->irq;
 
-	return irq->active != NO_INDEX || irq->err >= 0 || irq->req >= 0 || fn->space.count;
+	return irq->active != NO_INDEX || irq->err >= 0 || irq->req >= 0 || fn->space.ranges.count;
 }
 
 /* Make the device anew, under this policy; as it was if that fails. */

@@ -13,6 +13,7 @@ static void go_to_d0(struct vfio_function *fn)
 	if (fn->layout.pm)
 		fn->registers.value[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
 	fn->power_state = 0;
+	function_gate_dma(fn);
 }
 
 /* Of a reset that failed, nothing has come: what was raised, is raised. */
@@ -114,6 +115,7 @@ int function_power_on(struct vfio_function *fn)
 		memcpy(fn->vpd.bytes, fn->vpd.power_on, fn->vpd.size);
 	fn->remembered = function_command(fn) & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	fn->power_state = 0;
+	function_gate_dma(fn);
 	fn->irq.disabled = false;
 	r = function_memory_renew(fn, false, fn->err);
 	if (r < 0)
@@ -134,6 +136,7 @@ int function_recycle(struct vfio_function *fn)
 		return function_power_on(fn);
 	forget_user(fn);
 	fn->registers.value[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	function_gate_dma(fn);
 	return function_memory_renew(fn, true, fn->err);
 }
 

@@ -3,6 +3,7 @@
 #ifndef LIBVFIO_IOMMU_MAP_H
 #define LIBVFIO_IOMMU_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,11 @@ struct dma_peer {
 struct dma_map {
 	uint64_t iova, size;
 	uint32_t prot;			/* VFIO_DMA_READ, VFIO_DMA_WRITE */
+	/*
+	 * The memory is that of another process, whose /proc/PID/mem fd is, at fd_offset; on the
+	 * way there it is this process's, at vaddr.
+	 */
+	bool by_process;
 	void *vaddr;			/* memory of this process, or NULL */
 	int fd;				/* a memory file, or -1; who maps it keeps a copy if need be */
 	uint64_t fd_offset;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/magic.h>
@@ -12,22 +14,37 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <vfio/driver.h>
-
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/fd.h"
 
+/* A key, and what was found for it. */
 struct memory_file {
-	LIST_ENTRY(memory_file) link;
+	struct memory_files *files;
 	dev_t dev;
 	ino_t ino;
+	bool writable, sealed;		/* how it is mapped, and whether it may shrink */
+	bool process;			/* /proc/PID/mem: nothing is mapped */
 	bool solid;			/* touching the map cannot fault */
-	bool writable;
+	bool listed;			/* the tree has it: there is no larger one */
+	int fd;				/* process: our copy, otherwise -1 */
 	uint64_t size;			/* of the map: that of the file when it was first seen */
 	uint8_t *base;			/* all of it, mapped */
 	size_t refs;
 };
+
+#define COMPARE(x, y) do { if ((x) != (y)) return (x) < (y) ? -1 : 1; } while (0)
+
+static int compare(const void *one, const void *other)
+{
+	const struct memory_file *a = one, *b = other;
+
+	COMPARE(a->ino, b->ino);
+	COMPARE(a->dev, b->dev);
+	COMPARE(a->writable, b->writable);
+	COMPARE(a->sealed, b->sealed);
+	return 0;
+}
 
 static int not_memory(struct vfio_error *err, int fd, const char *why)
 {
@@ -62,11 +79,24 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 	return 0;
 }
 
-/* Map a file that is in no list yet, as a whole. */
-static int map_file(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
+/* A hole can be punched into huge pages, and there may be none left to fill it. */
+static bool is_huge(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type == HUGETLBFS_MAGIC;
+}
+
+/* Whatever is needed to reach a file that is not known yet. */
+static int reach(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
 {
 	int prot = PROT_READ | (f->writable ? PROT_WRITE : 0);
 
+	if (f->process) {
+		f->fd = fd_copy(map->fd);
+		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
+	}
+	f->solid = f->sealed && !is_huge(map->fd);
 	f->base = mmap(NULL, f->size, prot, MAP_SHARED, map->fd, 0);
 	if (f->base != MAP_FAILED)
 		return 0;
@@ -74,37 +104,54 @@ static int map_file(struct memory_file *f, const struct dma_map *map, struct vfi
 			    (unsigned long long)f->size, map->fd);
 }
 
-/* The same file, reached the same way, and of it as much as is needed. */
-static bool serves(const struct memory_file *f, const struct memory_file *wanted, uint64_t end)
+static void unlist(struct memory_file *f)
 {
-	return f->dev == wanted->dev && f->ino == wanted->ino && f->writable == wanted->writable &&
-	       f->solid == wanted->solid && end <= f->size;
+	if (f->listed)
+		tdelete(f, &f->files->tree, compare);
+	f->listed = false;
 }
 
-static int get_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
-		    const struct memory_file *wanted, struct vfio_error *err)
+/* A larger one takes the place of a file that has grown. */
+static void list(struct memory_file *f)
 {
-	struct memory_file *f;
+	struct memory_file **found = tsearch(f, &f->files->tree, compare);
+
+	if (found && *found != f) {
+		(*found)->listed = false;
+		*found = f;
+	}
+	f->listed = found != NULL;	/* without memory for it, there will be one more of it */
+}
+
+static int new_file(struct memory *m, const struct dma_map *map, const struct memory_file *wanted,
+		    struct vfio_error *err)
+{
+	struct memory_file *f = malloc(sizeof(*f));
 	int r;
 
-	LIST_FOREACH(f, files, link) {
-		if (serves(f, wanted, map->fd_offset + map->size)) {
-			f->refs++;
-			m->file = f;
-			return 0;
-		}
-	}
-	f = malloc(sizeof(*f));
 	if (!f)
 		return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
 	*f = *wanted;
-	r = map_file(f, map, err);
+	f->refs = 1;
+	r = reach(f, map, err);
 	if (r < 0) {
 		free(f);
 		return r;
 	}
-	LIST_INSERT_HEAD(files, f, link);
+	list(f);
 	m->file = f;
+	return 0;
+}
+
+static int get_file(struct memory *m, const struct dma_map *map, const struct memory_file *wanted,
+		    struct vfio_error *err)
+{
+	struct memory_file **found = tfind(wanted, &wanted->files->tree, compare);
+
+	if (!found || map->fd_offset + map->size > (*found)->size)
+		return new_file(m, map, wanted, err);
+	(*found)->refs++;
+	m->file = *found;
 	return 0;
 }
 
@@ -112,17 +159,12 @@ static void put_file(struct memory_file *f)
 {
 	if (--f->refs)
 		return;
-	LIST_REMOVE(f, link);
-	munmap(f->base, f->size);
+	unlist(f);
+	if (f->process)
+		fd_close(&f->fd);
+	else
+		munmap(f->base, f->size);
 	free(f);
-}
-
-/* A hole can be punched into huge pages, and there may be none left to fill it. */
-static bool is_huge(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) < 0 || fs.f_type == HUGETLBFS_MAGIC;
 }
 
 static int init_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
@@ -151,26 +193,67 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	r = check_access(map, seals, err);
 	if (r < 0)
 		return r;
-	m->fd_offset = map->fd_offset;
-	r = get_file(m, files, map, &(struct memory_file){
-		.dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .refs = 1,
-		.solid = (seals & F_SEAL_SHRINK) && !is_huge(map->fd),
-		.writable = map->prot & VFIO_DMA_WRITE,
+	m->offset = map->fd_offset;
+	r = get_file(m, map, &(struct memory_file){
+		.files = files, .dev = st.st_dev, .ino = st.st_ino, .size = st.st_size, .fd = -1,
+		.sealed = seals & F_SEAL_SHRINK, .writable = map->prot & VFIO_DMA_WRITE,
 	}, err);
-	if (r == 0 && m->file->solid)
-		m->addr = m->file->base + map->fd_offset;
-	return r;
+	if (r < 0)
+		return r;
+	m->addr = m->file->base + map->fd_offset;
+	m->access = m->file->solid ? VFIO_DMA_IN_PLACE : VFIO_DMA_BY_FILE;
+	return 0;
+}
+
+/* Only that: of other files, a read could wait, and a write could do what their owner may not. */
+static bool is_process_memory(int fd)
+{
+	char path[32], name[64];
+	struct statfs fs;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name));
+	return n > 4 && n < (ssize_t)sizeof(name) && memcmp(name + n - 4, "/mem", 4) == 0 &&
+	       fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+static int init_process(struct memory *m, struct memory_files *files, const struct dma_map *map,
+			struct vfio_error *err)
+{
+	struct stat st;
+	int r;
+
+	if (!is_process_memory(map->fd))
+		return not_memory(err, map->fd, "it is no /proc/PID/mem");
+	if (fstat(map->fd, &st) < 0)
+		return error_system(err, errno, "looking at descriptor %d", map->fd);
+	if (!is_inside(map->fd_offset, map->size, INT64_MAX))
+		return not_memory(err, map->fd, "offset and size reach past its end");
+	r = check_access(map, 0, err);
+	if (r < 0)
+		return r;
+	m->offset = map->fd_offset;
+	m->access = VFIO_DMA_BY_PROCESS;
+	return get_file(m, map, &(struct memory_file){
+		.files = files, .dev = st.st_dev, .ino = st.st_ino, .size = INT64_MAX, .fd = -1,
+		.process = true, .writable = map->prot & VFIO_DMA_WRITE,
+	}, err);
 }
 
 int memory_init(struct memory *m, struct memory_files *files, const struct dma_map *map,
-		struct vfio_error *err)
+		bool careful, struct vfio_error *err)
 {
 	*m = (struct memory){ .addr = map->vaddr };
-	if (map->vaddr)
+	if (map->vaddr) {
+		m->access = careful ? VFIO_DMA_BY_PROCESS : VFIO_DMA_IN_PLACE;
 		return 0;
+	}
 	if (map->fd >= 0)
-		return init_file(m, files, map, err);
+		return map->by_process ? init_process(m, files, map, err)
+				       : init_file(m, files, map, err);
 	m->peer = map->peer;
+	m->access = VFIO_DMA_BY_MESSAGE;
 	return m->peer ? 0 : error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_LIBRARY, NULL,
 				       "the map has no memory: neither an address nor a descriptor");
 }
@@ -185,8 +268,9 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map)
 {
 	struct stat st;
 
-	return m->file && !map->vaddr && map->fd >= 0 && m->fd_offset == map->fd_offset &&
-	       fstat(map->fd, &st) == 0 && st.st_dev == m->file->dev && st.st_ino == m->file->ino;
+	return m->file && !map->vaddr && map->fd >= 0 && m->offset == map->fd_offset &&
+	       m->file->process == map->by_process && fstat(map->fd, &st) == 0 &&
+	       st.st_dev == m->file->dev && st.st_ino == m->file->ino;
 }
 
 /*
@@ -210,18 +294,30 @@ static int copy_carefully(uint8_t *at, uint8_t *buf, size_t len, bool write)
 	return 0;
 }
 
+/* Of another process; a page that is not there is an error of the call here, too. */
+static int copy_process(int fd, uint64_t at, uint8_t *buf, size_t len, bool write)
+{
+	while (len) {
+		ssize_t n = write ? pwrite(fd, buf, len, at) : pread(fd, buf, len, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -EIO;
+		at += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
 int memory_copy(const struct memory *m, uint64_t offset, uint64_t iova, void *buf, size_t len,
 		bool write)
 {
-	if (m->addr) {
-		if (write)
-			memcpy(m->addr + offset, buf, len);
-		else
-			memcpy(buf, m->addr + offset, len);
-		return 0;
-	}
 	if (m->peer)
 		return write ? m->peer->write(m->peer->arg, iova, buf, len)
 			     : m->peer->read(m->peer->arg, iova, buf, len);
-	return copy_carefully(m->file->base + m->fd_offset + offset, buf, len, write);
+	if (m->access == VFIO_DMA_BY_PROCESS && m->file)
+		return copy_process(m->file->fd, m->offset + offset, buf, len, write);
+	return copy_carefully(m->addr + offset, buf, len, write);
 }

@@ -2,314 +2,280 @@
 #include "iommu/space.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bits.h"
 #include "base/error.h"
-#include "iommu/memory.h"
+#include "base/fd.h"
 
-struct range {
-	uint64_t iova, last;		/* first and last byte: a range may end at 2^64 */
-	uint32_t prot;
-	struct memory memory;
-};
+/* ---- who waits for whom ------------------------------------------------------------------- */
+
+void reader_init(struct reader *r, struct space *s)
+{
+	*r = (struct reader){ .space = s, .version = 1 };
+	LIST_INSERT_HEAD(&s->readers, r, link);
+}
+
+void reader_finish(struct reader *r)
+{
+	LIST_REMOVE(r, link);
+}
+
+/*
+ * Either who takes memory away sees that this reader is inside, or the reader, whose next load is of
+ * the version or the gate, sees that it is away: all four are in the one order of SEQ_CST.
+ */
+void reader_enter(struct reader *r)
+{
+	__atomic_store_n(&r->inside, r->inside + 1, __ATOMIC_SEQ_CST);
+}
+
+void reader_leave(struct reader *r)
+{
+	__atomic_store_n(&r->inside, r->inside + 1, __ATOMIC_RELEASE);
+}
+
+void space_wait(struct space *s)
+{
+	struct reader *r;
+
+	LIST_FOREACH(r, &s->readers, link) {
+		uint32_t inside = __atomic_load_n(&r->inside, __ATOMIC_SEQ_CST);
+
+		while ((inside & 1) && __atomic_load_n(&r->inside, __ATOMIC_ACQUIRE) == inside)
+			sched_yield();
+	}
+}
+
+void space_gate(struct space *s, bool open)
+{
+	if (s->open == open)
+		return;
+	__atomic_store_n(&s->open, open, __ATOMIC_SEQ_CST);
+	if (!open)
+		space_wait(s);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
 
 void space_init(struct space *s)
 {
-	memset(s, 0, sizeof(*s));
-	LIST_INIT(&s->files);
+	*s = (struct space){
+		.open = true, .fault_event = -1, .self = { .space = s, .version = 1 },
+	};
+	range_map_init(&s->ranges);
+	LIST_INIT(&s->readers);
+	pthread_mutex_init(&s->fault_lock, NULL);
+	space_limit(s, SPACE_MAPS, UINT64_MAX);
+	s->maps.advertised = SPACE_MAPS;
+	s->bytes.advertised = UINT64_MAX;
 }
 
-static void range_free(struct range *r)
+void space_limit(struct space *s, uint64_t maps, uint64_t bytes)
 {
-	memory_finish(&r->memory);
-	free(r);
+	s->maps.granted = maps;
+	s->bytes.granted = bytes;
+}
+
+static void mapping_free(struct mapping *m)
+{
+	memory_finish(&m->memory);
+	free(m->dirty);
+	free(m);
+}
+
+bool space_next(const struct space *s, uint64_t iova, struct range *r)
+{
+	return range_map_next(&s->ranges, iova, r);
 }
 
 /* Before any of them goes: whoever is told may still use the space. */
-static void tell_gone(struct space *s, size_t from, size_t to, space_gone_fn *gone, void *arg)
+static void tell_gone(struct space *s, uint64_t first, uint64_t last, space_gone_fn *gone, void *arg)
 {
-	for (size_t i = from; i < to && gone; i++)
-		gone(arg, s->ranges[i]->iova, s->ranges[i]->last - s->ranges[i]->iova + 1);
+	struct range_walk walk = { .at = first, .last = last };
+	struct range r;
+
+	while (gone && range_map_step(&s->ranges, &walk, &r))
+		gone(arg, r.start, r.last - r.start + 1);
+}
+
+/* What begins in [first, last], chained, and still there. */
+static struct mapping *chain(struct space *s, uint64_t first, uint64_t last, size_t *count,
+			     uint64_t *bytes)
+{
+	struct range_walk walk = { .at = first, .last = last };
+	struct mapping *taken = NULL, *m;
+	struct range r;
+
+	*count = *bytes = 0;
+	while (range_map_step(&s->ranges, &walk, &r)) {
+		m = r.value;
+		m->start = r.start;
+		m->next = taken;
+		taken = m;
+		++*count;
+		*bytes += r.last - r.start + 1;
+	}
+	return taken;
+}
+
+/* Out of reach first, and when no reader has them any more, for good. Returns their bytes. */
+static uint64_t take(struct space *s, uint64_t first, uint64_t last)
+{
+	struct mapping *taken, *m;
+	uint64_t bytes;
+	size_t count;
+
+	taken = chain(s, first, last, &count, &bytes);
+	if (!count)
+		return 0;
+	if (count == s->ranges.count)
+		range_map_clear(&s->ranges);
+	else
+		for (m = taken; m; m = m->next)
+			range_map_erase(&s->ranges, m->start);
+	space_wait(s);
+	range_map_reap(&s->ranges);
+	while ((m = taken)) {
+		taken = m->next;
+		mapping_free(m);
+	}
+	s->maps.used -= count;
+	s->bytes.used -= bytes;
+	return bytes;
 }
 
 void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 {
-	tell_gone(s, 0, s->count, gone, arg);
-	for (size_t i = 0; i < s->count; i++)
-		range_free(s->ranges[i]);
-	s->count = 0;
-	s->last = 0;
+	tell_gone(s, 0, UINT64_MAX, gone, arg);
+	take(s, 0, UINT64_MAX);
+	space_dirty_stop(s);
+	pthread_mutex_lock(&s->fault_lock);
 	memset(&s->fault, 0, sizeof(s->fault));
+	pthread_mutex_unlock(&s->fault_lock);
 }
 
 void space_finish(struct space *s)
 {
 	space_clear(s, NULL, NULL);
-	free(s->ranges);
-	space_init(s);
+	range_map_finish(&s->ranges);
+	fd_close(&s->fault_event);
+	pthread_mutex_destroy(&s->fault_lock);
 }
 
-/* The first range that ends at or after iova; count when there is none. */
-static size_t find(const struct space *s, uint64_t iova)
+/* ---- map and unmap ------------------------------------------------------------------------ */
+
+static int add(struct space *s, const struct dma_map *map, struct mapping *m, struct vfio_error *err)
 {
-	size_t low = 0, high = s->count;
+	struct range r = {
+		.start = map->iova, .last = map->iova + map->size - 1, .value = m,
+		.word = map->prot,
+	};
+	int ret = memory_init(&m->memory, &s->files, map, s->careful, err);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (s->ranges[middle]->last < iova)
-			low = middle + 1;
-		else
-			high = middle;
+	if (ret < 0)
+		return ret;
+	if (m->memory.access == VFIO_DMA_IN_PLACE)
+		r.word |= (uintptr_t)m->memory.addr | MAP_IN_PLACE;
+	ret = dirty_attach(s, m, map->size);
+	if (ret == 0)
+		ret = range_map_insert(&s->ranges, &r, NULL);
+	if (ret < 0) {
+		memory_finish(&m->memory);
+		free(m->dirty);
+		return error_system(err, -ret, "making a DMA map");
 	}
-	return low;
-}
-
-/* The range that holds iova, which is most often the last one again; NULL when there is none. */
-static struct range *look_up(struct space *s, uint64_t iova)
-{
-	struct range *r;
-
-	if (s->last < s->count) {
-		r = s->ranges[s->last];
-		if (iova >= r->iova && iova <= r->last)
-			return r;
-	}
-	s->last = find(s, iova);
-	if (s->last == s->count)
-		return NULL;
-	r = s->ranges[s->last];
-	return r->iova <= iova ? r : NULL;
-}
-
-static int check_map(const struct dma_map *map, struct vfio_error *err)
-{
-	unsigned long long iova = map->iova, size = map->size;
-
-	if (!map->size || map->iova + map->size - 1 < map->iova)
-		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "map of %#llx bytes at IOVA %#llx: %s", size, iova,
-				 size ? "the range wraps round the address space" : "it is empty");
-	if (!is_aligned(map->iova | map->size, DMA_PAGE))
-		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
-				 "make IOVA and size multiples of 4096",
-				 "map of %#llx bytes at IOVA %#llx is not page aligned", size, iova);
-	if (!(map->prot & VFIO_DMA_RW) || (map->prot & ~VFIO_DMA_RW))
-		return error_set(err, EINVAL, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
-				 "give VFIO_DMA_READ, VFIO_DMA_WRITE or both",
-				 "map at IOVA %#llx with directions %#x", iova, map->prot);
+	s->maps.used++;
+	s->bytes.used += map->size;
 	return 0;
 }
 
-/* Overlap: -EEXIST, or 1 when it is the same map again. 0: free. */
-static int check_overlap(const struct space *s, size_t at, const struct dma_map *map,
-			 struct vfio_error *err)
+/* The one that is in the way, or 0. */
+static bool overlaps(const struct space *s, const struct dma_map *map, struct range *other)
 {
-	const struct range *r = at < s->count ? s->ranges[at] : NULL;
-	uint64_t last = map->iova + map->size - 1;
-
-	if (!r || r->iova > last)
-		return 0;
-	if (r->iova == map->iova && r->last == last && r->prot == map->prot &&
-	    memory_is_same(&r->memory, map))
-		return 1;
-	return error_set(err, EEXIST, VFIO_E_OVERLAP, VFIO_BY_LIBRARY,
-			 "unmap the old range first, or choose another IOVA",
-			 "map of [%#llx, %#llx] overlaps [%#llx, %#llx]",
-			 (unsigned long long)map->iova, (unsigned long long)last,
-			 (unsigned long long)r->iova, (unsigned long long)r->last);
-}
-
-static int make_room(struct space *s, struct vfio_error *err)
-{
-	size_t room = s->room ? s->room * 2 : 16;
-	struct range **ranges;
-
-	if (s->count == SPACE_MAX_MAPS)
-		return error_set(err, ENOSPC, VFIO_E_DMA_LIMIT, VFIO_BY_LIBRARY,
-				 "map fewer, larger ranges",
-				 "all %d DMA maps of the device are in use", SPACE_MAX_MAPS);
-	if (s->count < s->room)
-		return 0;
-	ranges = realloc(s->ranges, room * sizeof(*ranges));
-	if (!ranges)
-		return error_system(err, ENOMEM, "making room for %zu DMA maps", room);
-	s->ranges = ranges;
-	s->room = room;
-	return 0;
+	return space_next(s, map->iova, other) && other->start <= map->iova + map->size - 1;
 }
 
 int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err)
 {
-	struct range *range;
-	size_t at;
-	int r = check_map(map, err);
+	struct range other;
+	struct mapping *m;
+	int r = rules_check_map(s, map, err);
 
 	if (r < 0)
 		return r;
-	at = find(s, map->iova);
-	r = check_overlap(s, at, map, err);
-	if (r)
-		return r < 0 ? r : 0;
-	r = make_room(s, err);
+	if (overlaps(s, map, &other))
+		return rules_overlap(s, map, &other, err);
+	r = rules_check_room(s, map, err);
 	if (r < 0)
 		return r;
-	range = malloc(sizeof(*range));
-	if (!range)
+	m = malloc(sizeof(*m));
+	if (!m)
 		return error_system(err, ENOMEM, "making a DMA map");
-	*range = (struct range){
-		.iova = map->iova, .last = map->iova + map->size - 1, .prot = map->prot,
-	};
-	r = memory_init(&range->memory, &s->files, map, err);
-	if (r < 0) {
-		free(range);
-		return r;
-	}
-	memmove(s->ranges + at + 1, s->ranges + at, (s->count - at) * sizeof(*s->ranges));
-	s->ranges[at] = range;
-	s->count++;
+	m->dirty = NULL;
+	r = add(s, map, m, err);
+	if (r < 0)
+		free(m);
+	return r;
+}
+
+static int unmap(struct space *s, uint64_t first, uint64_t last, uint64_t *unmapped,
+		 space_gone_fn *gone, void *arg)
+{
+	tell_gone(s, first, last, gone, arg);
+	*unmapped = take(s, first, last);
 	return 0;
 }
 
-static int cut(struct vfio_error *err, uint64_t iova, uint64_t last, const struct range *r)
+/* Type1 v1 begins with the first map that ends in or behind the range, and takes whole ones. */
+static int unmap_v1(struct space *s, uint64_t iova, uint64_t last, uint64_t *unmapped,
+		    space_gone_fn *gone, void *arg)
 {
-	return error_set(err, EINVAL, VFIO_E_DMA_SPLIT, VFIO_BY_LIBRARY,
-			 "unmap whole maps, as they were mapped",
-			 "unmap of [%#llx, %#llx] would cut the map [%#llx, %#llx]",
-			 (unsigned long long)iova, (unsigned long long)last,
-			 (unsigned long long)r->iova, (unsigned long long)r->last);
+	struct range r;
+
+	if (space_next(s, iova, &r) && r.start < iova)
+		return 0;
+	return unmap(s, iova, last, unmapped, gone, arg);
+}
+
+/* iommufd goes from map to map, and what is done is done. */
+static int unmap_iommufd(struct space *s, uint64_t iova, uint64_t last, uint64_t *unmapped,
+			 space_gone_fn *gone, void *arg, struct vfio_error *err)
+{
+	struct range_walk walk = { .at = iova, .last = last };
+	uint64_t end = iova;
+	struct range r;
+	bool cut = false;
+
+	while (!cut && range_map_step(&s->ranges, &walk, &r)) {
+		cut = r.start < iova || r.last > last;
+		if (!cut)
+			end = r.last;
+	}
+	if (end > iova)
+		unmap(s, iova, end, unmapped, gone, arg);
+	if (cut)
+		return rules_cut(ENOENT, iova, last, &r, err);
+	return *unmapped ? 0 : rules_nothing(iova, last, err);
 }
 
 int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmapped,
 		space_gone_fn *gone, void *arg, struct vfio_error *err)
 {
 	uint64_t last = size == DMA_ALL ? UINT64_MAX : iova + size - 1;
-	size_t from, to;
+	int r;
 
 	*unmapped = 0;
-	if (!size || last < iova)
-		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "unmap of %#llx bytes at IOVA %#llx: the range is empty or wraps round",
-				 (unsigned long long)size, (unsigned long long)iova);
-	if (size != DMA_ALL && !is_aligned(iova | size, DMA_PAGE))
-		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
-				 "make IOVA and size multiples of 4096",
-				 "unmap of %#llx bytes at IOVA %#llx is not page aligned",
-				 (unsigned long long)size, (unsigned long long)iova);
-	from = find(s, iova);
-	for (to = from; to < s->count && s->ranges[to]->iova <= last; to++)
-		if (s->ranges[to]->iova < iova || s->ranges[to]->last > last)
-			return cut(err, iova, last, s->ranges[to]);
-	if (from == to && size != DMA_ALL)
-		return error_set(err, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY, NULL,
-				 "unmap of [%#llx, %#llx]: nothing is mapped there",
-				 (unsigned long long)iova, (unsigned long long)last);
-	if (from == to)
-		return 0;
-	tell_gone(s, from, to, gone, arg);
-	for (size_t i = from; i < to; i++) {
-		*unmapped += s->ranges[i]->last - s->ranges[i]->iova + 1;
-		range_free(s->ranges[i]);
-	}
-	memmove(s->ranges + from, s->ranges + to, (s->count - to) * sizeof(*s->ranges));
-	s->count -= to - from;
-	s->last = 0;
-	return 0;
-}
-
-int space_refuse(struct space *s, uint64_t iova, uint64_t size, uint32_t prot, int err)
-{
-	s->fault = (struct vfio_fault){
-		.iova = iova, .size = size, .prot = prot, .err = err, .count = s->fault.count + 1,
-	};
-	return -err;
-}
-
-/* How many of len bytes from iova lie in r. */
-static size_t bytes_in(const struct range *r, uint64_t iova, size_t len)
-{
-	uint64_t room = r->last - iova;		/* one less than the bytes, which may be 2^64 */
-
-	return room < len ? room + 1 : len;
-}
-
-/* May the whole range be accessed so? The last look-up is then that of its last piece. */
-static int check_access(struct space *s, uint64_t iova, size_t len, uint32_t prot)
-{
-	uint64_t start = iova, all = len;
-
-	if (len && iova + len - 1 < iova)
-		return space_refuse(s, start, all, prot, EFAULT);
-	while (len) {
-		const struct range *r = look_up(s, iova);
-		size_t n;
-
-		if (!r || !prot || (r->prot & prot) != prot)
-			return space_refuse(s, start, all, prot, EFAULT);
-		n = bytes_in(r, iova, len);
-		iova += n;
-		len -= n;
-	}
-	return 0;
-}
-
-int space_copy(struct space *s, uint64_t iova, void *buf, size_t len, uint32_t prot)
-{
-	uint8_t *p = buf;
-	int r = check_access(s, iova, len, prot);
-
-	while (r == 0 && len) {
-		/* A peer may be asked meanwhile, but it cannot unmap before this returns. */
-		const struct range *range = look_up(s, iova);
-		size_t n = bytes_in(range, iova, len);
-
-		r = memory_copy(&range->memory, iova - range->iova, iova, p, n,
-				prot == VFIO_DMA_WRITE);
-		if (r < 0)
-			return space_refuse(s, iova, n, prot, EIO);
-		iova += n;
-		p += n;
-		len -= n;
-	}
-	return r;
-}
-
-/* How many pieces an accessible range has; 0 when one of them cannot be reached in place. */
-static unsigned int count_spans(struct space *s, uint64_t iova, size_t len)
-{
-	unsigned int n = 0;
-
-	for (; len; n++) {
-		const struct range *range = look_up(s, iova);
-		size_t bytes = bytes_in(range, iova, len);
-
-		if (!range->memory.addr)
-			return 0;
-		iova += bytes;
-		len -= bytes;
-	}
-	return n;
-}
-
-int space_spans(struct space *s, uint64_t iova, size_t len, uint32_t prot, struct vfio_span *spans,
-		unsigned int max)
-{
-	int r = check_access(s, iova, len, prot);
-	unsigned int n = r < 0 ? 0 : count_spans(s, iova, len);
-
+	if (iova == 0 && size == DMA_ALL)
+		return unmap(s, 0, last, unmapped, gone, arg);
+	r = rules_check_unmap(s, iova, size, err);
 	if (r < 0)
 		return r;
-	if (len && !n)
-		return -ENOTSUP;
-	for (unsigned int i = 0; i < n && n <= max; i++) {
-		const struct range *range = look_up(s, iova);
-		size_t bytes = bytes_in(range, iova, len);
-
-		spans[i] = (struct vfio_span){ range->memory.addr + (iova - range->iova), bytes };
-		iova += bytes;
-		len -= bytes;
-	}
-	return n;
+	if (s->rules == SPACE_IOMMUFD)
+		return unmap_iommufd(s, iova, last, unmapped, gone, arg, err);
+	if (s->rules == SPACE_TYPE1_V1)
+		return unmap_v1(s, iova, last, unmapped, gone, arg);
+	r = rules_check_cut(s, iova, last, err);
+	return r < 0 ? r : unmap(s, iova, last, unmapped, gone, arg);
 }

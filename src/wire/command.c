@@ -21,7 +21,7 @@ static const struct {
 	[WIRE_RESET] =              { "DEVICE_RESET", 0, false },
 	[WIRE_DIRTY_PAGES] =        { "DIRTY_PAGES", 0, false },
 	[WIRE_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI", 8, false },
-	[WIRE_DEVICE_FEATURE] =     { "DEVICE_FEATURE", sizeof(struct wire_feature), false },
+	[WIRE_DEVICE_FEATURE] =     { "DEVICE_FEATURE", sizeof(struct wire_feature), true },
 	[WIRE_MIG_DATA_READ] =      { "MIG_DATA_READ", 8, false },
 	[WIRE_MIG_DATA_WRITE] =     { "MIG_DATA_WRITE", 8, false },
 };

@@ -65,6 +65,10 @@ struct wire_dma_map {
 	uint64_t offset, iova, size;
 };
 
+/* Flags beside the directions, of libvfio-user: what the descriptor is for. */
+#define WIRE_MAP_FILE    4u	/* to be mapped, as without a flag */
+#define WIRE_MAP_PROCESS 8u	/* /proc/PID/mem: to be read and written */
+
 #define WIRE_UNMAP_DIRTY 1u
 #define WIRE_UNMAP_ALL   2u
 

@@ -280,17 +280,27 @@ static void the_last_fault(void **state)
 	struct both *b = *state;
 	struct vfio_fault fault;
 
-	if (b->is_socket) {
-		assert_int_equal(vfio_fault(b->dev, &fault), -ENOTSUP);
-		assert_record(last(b), ENOTSUP, VFIO_E_UNSUPPORTED);
-		return;
-	}
 	assert_int_equal(vfio_fault(b->dev, &fault), 0);
 	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x5000, 16), -EPERM);
 	assert_int_equal(vfio_fault(b->dev, &fault), 1);
 	assert_int_equal(fault.iova, 0x5000);
 	assert_int_equal(fault.size, 16);
 	assert_int_equal(fault.err, EPERM);
+	assert_int_equal(fault.prot, VFIO_DMA_READ);
+	assert_int_equal(fault.count, 1);
+}
+
+static void faults_signal_an_eventfd(void **state)
+{
+	struct both *b = *state;
+	int fd = vfio_fault_fd(b->dev);
+
+	assert_true(fd >= 0);
+	assert_int_equal(vfio_fault_fd(b->dev), fd);
+	assert_int_equal(vfio_irq_wait(b->dev, fd, 0), 0);
+	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x5000, 16), -EPERM);
+	assert_true(vfio_irq_wait(b->dev, fd, 5000) > 0);
+	assert_int_equal(vfio_irq_wait(b->dev, fd, 0), 0);
 }
 
 /* Bus mastering goes first, so that no map goes while the device may use it; then all the rest. */
@@ -336,6 +346,7 @@ int main(void)
 		BOTH(time_outs),
 		BOTH(something_to_poll),
 		BOTH(the_last_fault),
+		BOTH(faults_signal_an_eventfd),
 		BOTH(closing_undoes_everything),
 	};
 

@@ -157,7 +157,7 @@ static void what_cannot_be_mapped(void **state)
 		{ 0, 0x80001, PAGE, VFIO_DMA_RW, EINVAL, VFIO_E_ALIGN },
 		{ 0, 0x80000, PAGE - 1, VFIO_DMA_RW, EINVAL, VFIO_E_ALIGN },
 		{ 0, 0x80000, 0, VFIO_DMA_RW, EINVAL, VFIO_E_DMA_RANGE },
-		{ 0, TOP, 2 * PAGE, VFIO_DMA_RW, EINVAL, VFIO_E_DMA_RANGE },
+		{ 0, TOP, 2 * PAGE, VFIO_DMA_RW, EOVERFLOW, VFIO_E_DMA_RANGE },
 		{ 0, 0x80000, PAGE, 0, EINVAL, VFIO_E_DMA_PROT },
 		{ 0, 0x80000, PAGE, 4, EINVAL, VFIO_E_DMA_PROT },
 		{ 0, 0x41000, PAGE, VFIO_DMA_RW, EEXIST, VFIO_E_OVERLAP },
@@ -234,7 +234,7 @@ static void unmapping(void **state)
 	assert_true(last(b)->remedy[0]);
 	assert_int_equal(vfio_dma_unmap(b->dev, 0x41000, 0x10000), -EINVAL);
 	assert_int_equal(vfio_dma_unmap(b->dev, 0x40000, 0), -EINVAL);
-	assert_int_equal(vfio_dma_unmap(b->dev, TOP, 2 * PAGE), -EINVAL);
+	assert_int_equal(vfio_dma_unmap(b->dev, TOP, 2 * PAGE), -EOVERFLOW);
 	master(b);
 	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x41000, PAGE), 0);	/* all there */
 	assert_int_equal(vfio_dma_unmap(b->dev, 0, 0x100000), 0);

@@ -153,7 +153,7 @@ static void the_same_map_again(void **state)
 
 	assert_int_equal(map_fd(s, fd, PAGE, 2 * PAGE, VFIO_DMA_RW, NULL), 0);
 	assert_int_equal(map_fd(s, same, PAGE, 2 * PAGE, VFIO_DMA_RW, NULL), 0);
-	assert_int_equal(s->count, 1);
+	assert_int_equal(s->ranges.count, 1);
 	assert_int_equal(map_fd(s, fd, 0, 2 * PAGE, VFIO_DMA_RW, NULL), -EEXIST);
 	assert_int_equal(map_fd(s, fd, PAGE, PAGE, VFIO_DMA_RW, NULL), -EEXIST);
 	assert_int_equal(map_fd(s, fd, PAGE, 2 * PAGE, VFIO_DMA_READ, NULL), -EEXIST);
@@ -175,7 +175,7 @@ static void assert_refused(struct space *s, int fd, uint32_t prot, int err,
 	assert_int_equal(map_fd(s, fd, 0, PAGE, prot, &e), -err);
 	assert_int_equal(e.code, code);
 	assert_true(e.what[0] && e.remedy[0]);
-	assert_int_equal(s->count, 0);
+	assert_int_equal(s->ranges.count, 0);
 	close(fd);
 }
 
@@ -231,7 +231,7 @@ static void what_lies_past_the_end(void **state)
 	assert_int_equal(map_fd(s, fd, 2 * PAGE, PAGE, VFIO_DMA_READ, NULL), -EINVAL);
 	assert_int_equal(map_fd(s, fd, UINT64_MAX - PAGE + 1, PAGE, VFIO_DMA_READ, NULL), -EINVAL);
 	assert_int_equal(map_fd(s, fd, 1, PAGE, VFIO_DMA_READ, NULL), -EINVAL);
-	assert_int_equal(s->count, 0);
+	assert_int_equal(s->ranges.count, 0);
 	close(fd);
 }
 

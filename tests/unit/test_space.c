@@ -72,15 +72,15 @@ static void what_cannot_be_mapped(void **state)
 {
 	static const struct refusal refusals[] = {
 		{ 0x123, 0, 0, EINVAL, VFIO_E_DMA_RANGE },
-		{ TOP, 2 * PAGE, 0, EINVAL, VFIO_E_DMA_RANGE },
-		{ UINT64_MAX, 2, 0, EINVAL, VFIO_E_DMA_RANGE },
-		{ PAGE, UINT64_MAX, 0, EINVAL, VFIO_E_DMA_RANGE },
-		{ 0x123, PAGE, 0, EINVAL, VFIO_E_ALIGN },
-		{ PAGE, 0x123, 0, EINVAL, VFIO_E_ALIGN },
-		{ UINT64_MAX, 1, 0, EINVAL, VFIO_E_ALIGN },
-		{ 0x10000, PAGE, 0, EINVAL, VFIO_E_DMA_PROT },
-		{ 0x10000, PAGE, 4, EINVAL, VFIO_E_DMA_PROT },
-		{ 0x10000, PAGE, 7, EINVAL, VFIO_E_DMA_PROT },
+		{ TOP, 2 * PAGE, 0, EOVERFLOW, VFIO_E_DMA_RANGE },
+		{ UINT64_MAX, 2, 0, EOVERFLOW, VFIO_E_DMA_RANGE },
+		{ PAGE, UINT64_MAX, 0, EOVERFLOW, VFIO_E_DMA_RANGE },
+		{ 0x123, PAGE, 0, EINVAL, VFIO_E_DMA_PROT },
+		{ 0x123, PAGE, 4, EINVAL, VFIO_E_DMA_PROT },
+		{ 0x123, PAGE, 7, EINVAL, VFIO_E_DMA_PROT },
+		{ 0x123, PAGE, VFIO_DMA_RW, EINVAL, VFIO_E_ALIGN },
+		{ PAGE, 0x123, VFIO_DMA_RW, EINVAL, VFIO_E_ALIGN },
+		{ UINT64_MAX, 1, VFIO_DMA_RW, EINVAL, VFIO_E_ALIGN },
 		{ 0x10000, 4 * PAGE, VFIO_DMA_RW, EEXIST, VFIO_E_OVERLAP },
 	};
 	struct space *s = *state;
@@ -94,7 +94,7 @@ static void what_cannot_be_mapped(void **state)
 		assert_int_equal(space_map(s, &m, &e), -q->err);
 		assert_int_equal(e.code, q->code);
 		assert_true(e.what[0]);
-		assert_int_equal(s->count, 1);
+		assert_int_equal(s->ranges.count, 1);
 	}
 }
 
@@ -113,7 +113,7 @@ static void no_two_maps_overlap(void **state)
 	assert_int_equal(map(s, 0xf000, PAGE, VFIO_DMA_RW), 0);
 	assert_int_equal(map(s, 0x14000, PAGE, VFIO_DMA_RW), 0);
 	assert_int_equal(map(s, 0, 0xf000, VFIO_DMA_RW), 0);
-	assert_int_equal(s->count, 4);
+	assert_int_equal(s->ranges.count, 4);
 }
 
 static void a_map_may_end_at_the_top(void **state)
@@ -132,6 +132,8 @@ static void a_map_may_end_at_the_top(void **state)
 	assert_int_equal(space_copy(s, UINT64_MAX, &byte, 1, VFIO_DMA_READ), -EFAULT);
 }
 
+#define MANY 70000u
+
 static void maps_are_limited(void **state)
 {
 	struct space *s = *state;
@@ -139,15 +141,63 @@ static void maps_are_limited(void **state)
 	struct vfio_error e = { 0 };
 	uint64_t unmapped;
 
-	for (uint64_t i = 1; i <= SPACE_MAX_MAPS; i++)
+	assert_true(s->maps.granted >= 1000000);
+	space_limit(s, MANY, UINT64_MAX);
+	for (uint64_t i = 1; i <= MANY; i++)
 		assert_int_equal(map(s, i * PAGE, PAGE, VFIO_DMA_READ), 0);
 	assert_int_equal(space_map(s, &one_more, &e), -ENOSPC);
 	assert_int_equal(e.code, VFIO_E_DMA_LIMIT);
-	assert_true(e.remedy[0]);
+	assert_true(strstr(e.what, "70000 of 70000") && e.remedy[0]);
 	assert_int_equal(unmap(s, 77 * PAGE, PAGE), 0);
 	assert_int_equal(space_map(s, &one_more, &e), 0);
 	assert_int_equal(space_unmap(s, 0, DMA_ALL, &unmapped, NULL, NULL, NULL), 0);
-	assert_true(unmapped == (uint64_t)SPACE_MAX_MAPS * PAGE);
+	assert_true(unmapped == (uint64_t)MANY * PAGE);
+	assert_true(s->maps.used == 0 && s->bytes.used == 0);
+}
+
+static void bytes_are_limited(void **state)
+{
+	struct space *s = *state;
+	const struct dma_map more = here(0x40000, 2 * PAGE, VFIO_DMA_READ);
+	struct vfio_error e = { 0 };
+
+	space_limit(s, MANY, 3 * PAGE);
+	assert_int_equal(map(s, 0x10000, 2 * PAGE, VFIO_DMA_RW), 0);
+	assert_int_equal(space_map(s, &more, &e), -ENOMEM);
+	assert_int_equal(e.code, VFIO_E_DMA_LIMIT);
+	assert_true(strstr(e.what, "8192 bytes") && strstr(e.what, "8192 of 12288") && e.remedy[0]);
+	assert_int_equal(map(s, 0x40000, PAGE, VFIO_DMA_RW), 0);
+	assert_true(s->bytes.used == 3 * PAGE);
+	assert_int_equal(unmap(s, 0x10000, 2 * PAGE), 0);
+	assert_int_equal(map(s, 0x10000, 2 * PAGE, VFIO_DMA_RW), 0);
+	space_limit(s, MANY, UINT64_MAX);
+	assert_int_equal(map(s, 0x20000, 2 * PAGE, VFIO_DMA_RW), 0);
+}
+
+static void addresses_are_allowed(void **state)
+{
+	const struct vfio_iova_range pc[] = { { 0, 0xfedfffff }, { 0xfef00000, 0x7fffffffff } };
+	const struct vfio_iova_range wrong[] = { { 0x2000, 0x3fff }, { 0x3000, 0x4fff } };
+	struct space *s = *state;
+	struct vfio_error e = { 0 };
+	struct dma_map msi = here(0xfedff000, 2 * PAGE, VFIO_DMA_READ);
+
+	assert_int_equal(space_allow(s, pc, 2, NULL), 0);
+	assert_int_equal(space_map(s, &msi, &e), -EINVAL);
+	assert_int_equal(e.code, VFIO_E_IOVA_RANGE);
+	assert_int_equal(map(s, 0xfedff000, PAGE, VFIO_DMA_RW), 0);
+	assert_int_equal(map(s, 0xfee00000, PAGE, VFIO_DMA_RW), -EINVAL);
+	assert_int_equal(map(s, 0xfef00000, PAGE, VFIO_DMA_RW), 0);
+	assert_int_equal(map(s, 0x8000000000, PAGE, VFIO_DMA_RW), -EINVAL);
+	assert_int_equal(space_allow(s, pc, 1, &e), -EINVAL);	/* that would leave a map outside */
+	assert_int_equal(e.code, VFIO_E_IOVA_RANGE);
+	assert_int_equal(space_allow(s, wrong, 2, &e), -EINVAL);
+	assert_int_equal(e.code, VFIO_E_ARGUMENT);
+	assert_int_equal(map(s, 0x7ffffff000, PAGE, VFIO_DMA_RW), 0);
+	assert_int_equal(unmap(s, 0, 0x8000000000), 0);
+	assert_int_equal(space_allow(s, pc, 1, NULL), 0);
+	assert_int_equal(space_allow(s, NULL, 0, NULL), 0);
+	assert_int_equal(map(s, TOP, PAGE, VFIO_DMA_RW), 0);
 }
 
 static void a_map_without_memory(void **state)
@@ -178,10 +228,10 @@ static void unmap_takes_whole_maps(void **state)
 	assert_int_equal(unmap(s, 0x10000, 2 * PAGE + 0x10), -EINVAL);
 	assert_int_equal(space_unmap(s, 0x11000, 3 * PAGE, &unmapped, NULL, NULL, &e), -EINVAL);
 	assert_int_equal(e.code, VFIO_E_DMA_SPLIT);
-	assert_int_equal(s->count, 3);
+	assert_int_equal(s->ranges.count, 3);
 	assert_int_equal(space_unmap(s, 0xf000, 0x12000, &unmapped, NULL, NULL, NULL), 0);
 	assert_int_equal(unmapped, 5 * PAGE);
-	assert_int_equal(s->count, 0);
+	assert_int_equal(s->ranges.count, 0);
 }
 
 static void unmap_exactly_one(void **state)
@@ -193,7 +243,7 @@ static void unmap_exactly_one(void **state)
 	assert_int_equal(map(s, 0x12000, 2 * PAGE, VFIO_DMA_RW), 0);
 	assert_int_equal(space_unmap(s, 0x10000, 2 * PAGE, &unmapped, NULL, NULL, NULL), 0);
 	assert_int_equal(unmapped, 2 * PAGE);
-	assert_int_equal(s->count, 1);
+	assert_int_equal(s->ranges.count, 1);
 	assert_int_equal(map(s, 0x10000, 2 * PAGE, VFIO_DMA_RW), 0);	/* the room is free again */
 }
 
@@ -203,11 +253,11 @@ static void unmap_of_nothing(void **state)
 	struct vfio_error e = { 0 };
 	uint64_t unmapped;
 
-	assert_int_equal(space_unmap(s, 0x10000, PAGE, &unmapped, NULL, NULL, &e), -ENOENT);
-	assert_int_equal(e.code, VFIO_E_NOT_MAPPED);
+	assert_int_equal(space_unmap(s, 0x10000, PAGE, &unmapped, NULL, NULL, NULL), 0);
+	assert_int_equal(unmapped, 0);
 	assert_int_equal(space_unmap(s, 0x10000, 0, &unmapped, NULL, NULL, &e), -EINVAL);
 	assert_int_equal(e.code, VFIO_E_DMA_RANGE);
-	assert_int_equal(unmap(s, TOP, 2 * PAGE), -EINVAL);
+	assert_int_equal(unmap(s, TOP, 2 * PAGE), -EOVERFLOW);
 	assert_int_equal(space_unmap(s, 0, DMA_ALL, &unmapped, NULL, NULL, NULL), 0);
 	assert_int_equal(unmapped, 0);
 }
@@ -252,7 +302,7 @@ static void whoever_holds_spans_hears_first(void **state)
 	space_clear(s, gone, &g);
 	assert_int_equal(g.calls, 4);
 	assert_true(g.was_there);
-	assert_int_equal(s->count, 0);
+	assert_int_equal(s->ranges.count, 0);
 	assert_int_equal(s->fault.count, 0);
 }
 
@@ -395,6 +445,8 @@ int main(void)
 		TEST(no_two_maps_overlap),
 		TEST(a_map_may_end_at_the_top),
 		TEST(maps_are_limited),
+		TEST(bytes_are_limited),
+		TEST(addresses_are_allowed),
 		TEST(a_map_without_memory),
 		TEST(unmap_takes_whole_maps),
 		TEST(unmap_exactly_one),
