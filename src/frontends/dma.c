@@ -94,6 +94,7 @@ static int map(struct vfio_dev *dev, struct vfio_dma *dma, bool ours)
 		const struct dma_map m = {
 			.iova = dma->iova, .size = dma->size, .prot = dma->prot,
 			.vaddr = dma->vaddr, .fd = dma->fd, .fd_offset = dma->fd_offset,
+			.by_process = dma->flags & VFIO_DMA_BY_PROCESS,
 		};
 
 		*entry = (struct dma_entry){ .dma = *dma, .ours = ours };

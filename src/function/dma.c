@@ -118,7 +118,6 @@ int function_dma_unmap(struct vfio_function *fn, uint64_t iova, uint64_t size, u
 void function_dma_clear(struct vfio_function *fn)
 {
 	space_clear(&fn->space, gone_of(fn), fn);
-	function_forget_fault_event(fn);
 }
 
 /* ---- faults ------------------------------------------------------------------------------- */

@@ -73,6 +73,7 @@ static void free_engine(struct vfio_function *fn)
 	if (fn->irq.vectors)
 		function_irqs_clear(fn);
 	free(fn->irq.vectors);
+	function_forget_fault_event(fn);
 	space_finish(&fn->space);
 	signaler_finish(&fn->signaler);
 	events_finish(fn);

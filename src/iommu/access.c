@@ -45,7 +45,7 @@ static bool look_up(struct reader *r, uint64_t iova)
 		return true;
 	if (range_map_peek(&r->space->ranges, iova, &r->last, &r->version))
 		return true;
-	r->version = 1;		/* odd: no version that is ever compared with */
+	r->version = NO_VERSION;
 	return false;
 }
 
@@ -103,8 +103,8 @@ static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bo
 }
 
 /*
- * Maps may go between the check and the copy, but only while this reader is outside, and the owner's
- * own do not: a peer that is asked meanwhile cannot unmap before this returns.
+ * The owner's maps do not go meanwhile: a peer that is asked cannot unmap before this returns. Those
+ * of other readers may go, though not their memory; then the rest is refused.
  */
 static int copy(struct reader *r, uint64_t iova, void *buf, size_t len, uint32_t prot)
 {

@@ -13,7 +13,7 @@
 
 void reader_init(struct reader *r, struct space *s)
 {
-	*r = (struct reader){ .space = s, .version = 1 };
+	*r = (struct reader){ .space = s, .version = NO_VERSION };
 	LIST_INSERT_HEAD(&s->readers, r, link);
 }
 
@@ -62,7 +62,7 @@ void space_gate(struct space *s, bool open)
 void space_init(struct space *s)
 {
 	*s = (struct space){
-		.open = true, .fault_event = -1, .self = { .space = s, .version = 1 },
+		.open = true, .fault_event = -1, .self = { .space = s, .version = NO_VERSION },
 	};
 	range_map_init(&s->ranges);
 	LIST_INIT(&s->readers);

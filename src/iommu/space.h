@@ -53,12 +53,14 @@ struct mapping {
 
 struct space;
 
+#define NO_VERSION UINT64_MAX
+
 /* Somebody who translates. */
 struct reader {
 	struct space *space;
 	uint32_t inside;		/* odd: between enter and leave */
 	struct range last;		/* where the last translation ended, */
-	uint64_t version;		/* which is true as long as the map has this version */
+	uint64_t version;		/* which is true as long as the ranges have this version */
 	LIST_ENTRY(reader) link;
 };
 

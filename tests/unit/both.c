@@ -44,8 +44,11 @@ int both_start_serving(struct both *b)
 
 static int open_socket(struct both *b)
 {
+	const struct vfio_server_options options = {
+		.size = sizeof(options), .process_memory = true,
+	};
 	char name[16];
-	int sv[2], r = both_new_server(b, NULL);
+	int sv[2], r = both_new_server(b, &options);
 
 	if (r < 0)
 		return r;
