@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Records how a real kernel's vfio-pci answers, a trace a device.
+"""Records how a real kernel's vfio-pci answers, a trace a device, and its DMA mapping.
 
     record.py [--device NAME]... [--list] [--output FOLDER] [--keep-console FOLDER]
 
@@ -23,9 +23,13 @@ sys.dont_write_bytecode = True
 import made  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-SOURCES = ('record.c', 'session.c', 'trace.c', 'config.c', 'capabilities.c', 'interrupts.c',
-           'asserts.c', 'hardware.c')
-OUTPUT = HERE.parent / 'data' / 'kernel'
+PROGRAMS = {
+    'record': ('record.c', 'session.c', 'trace.c', 'config.c', 'capabilities.c', 'interrupts.c',
+               'asserts.c', 'hardware.c'),
+    'dma': ('dma.c', 'container.c', 'container_rows.c', 'container_random.c', 'ioas.c',
+            'ioas_rows.c', 'ioas_random.c'),
+}
+OUTPUT = HERE.parent / 'data'
 TIMEOUT = 300
 ATTEMPTS = 3  # an emulated machine does not always boot while others keep the host busy
 COMMAND_LINE = ('console=ttyS0 quiet mitigations=off intel_iommu=on panic=-1 rdinit=/init '
@@ -35,6 +39,7 @@ QEMU = ('qemu-system-x86_64', '-M', 'q35,kernel-irqchip=split', '-accel', 'tcg',
         '-device', 'intel-iommu,intremap=on,caching-mode=on,device-iotlb=on')
 
 ROOT = '0000:00:05.0'
+OTHER = '0000:00:06.0'
 PORT = '0000:01:00.0'
 VIRTUAL = '0000:01:00.1'
 BRIDGE = '0000:01:01.0'
@@ -50,6 +55,10 @@ class Device:
     parent: str = ''
     part: str = 'all'
     made: str = ''
+    other: str = ''
+    folder: str = 'kernel'
+    program: str = 'record'
+    more: str = ''  # of the kernel's command line
 
 
 NVME_DISK = ('-drive', 'file=null-co://,if=none,id=disk,format=raw')
@@ -64,7 +73,24 @@ CXL = ('-M', 'cxl=on', '-M', 'cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=4G',
        '-device', 'cxl-rp,port=0,bus=cxl.1,id=upper,chassis=0,slot=2')
 SHARED = ('-object', 'memory-backend-memfd,id=ram,size=512M,share=on', '-M', 'memory-backend=ram')
 
+
+
+def mapping(name, more=''):
+    """A recording of DMA mapping, which has one device in use, and one of another group."""
+    return Device(name, ROOT, 'edu', ('-device', 'pci-testdev,bus=pcie.0,addr=6'),
+                  part=name, other=OTHER, folder='kernel-dma', program='dma', more=more)
+
+
+FEW_MAPS = 'vfio_iommu_type1.dma_entry_limit=16'
+
 DEVICES = (
+    mapping('type1v2'),
+    mapping('type1'),
+    mapping('type1v2-limits', FEW_MAPS),
+    mapping('type1-limits', FEW_MAPS),
+    mapping('ioas'),
+    mapping('ioas-device'),
+    mapping('ioas-limits'),
     Device('qemu-edu', ROOT, 'edu'),
     Device('qemu-edu-bridge', BRIDGE, 'edu'),
     Device('qemu-edu-asserts', BRIDGE, 'edu', part='asserts'),
@@ -116,10 +142,11 @@ def placement(device):
 
 
 def build(folder):
-    """The recorder, linked statically, as every program of the guest is."""
-    command = ['gcc', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-static',
-               '-o', str(folder / 'record')]
-    subprocess.run(command + [str(HERE / source) for source in SOURCES], check=True)
+    """The recorders, linked statically, as every program of the guest is."""
+    for program, sources in PROGRAMS.items():
+        command = ['gcc', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-static', '-D_GNU_SOURCE',
+                   '-o', str(folder / program)]
+        subprocess.run(command + [str(HERE / source) for source in sources], check=True)
 
 
 def initramfs(folder, device):
@@ -129,11 +156,12 @@ def initramfs(folder, device):
     for name in ('bin', 'dev', 'proc', 'sys'):
         (root / name).mkdir(parents=True)
     shutil.copy(shutil.which('busybox'), root / 'bin' / 'busybox')
-    shutil.copy(folder / 'record', root / 'record')
+    shutil.copy(folder / device.program, root / 'record')
     shutil.copy(HERE / 'init', root / 'init')
     (root / 'init').chmod(0o755)
     (root / 'device').write_text(
-        f'BDF={device.bdf}\nNAME={device.name}\nPART={device.part}\nPARENT={device.parent}\n')
+        f'BDF={device.bdf}\nNAME={device.name}\nPART={device.part}\n'
+        f'PARENT={device.parent}\nOTHER={device.other}\n')
     names = '\n'.join(str(path.relative_to(root)) for path in sorted(root.rglob('*')))
     image = folder / 'initramfs'
     with image.open('wb') as out:
@@ -166,7 +194,7 @@ def boot(kernel, folder, device):
         path.write_bytes(b'')
     command = [*QEMU, *device.before, *placement(device),
                '-kernel', kernel, '-initrd', str(initramfs(folder, device)),
-               '-append', COMMAND_LINE,
+               '-append', f'{COMMAND_LINE} {device.more}',
                '-serial', f'file:{console}', '-serial', f'file:{trace}']
     said = run(command, device)
     return (trace.read_text(errors='replace'),
@@ -176,12 +204,13 @@ def boot(kernel, folder, device):
 def save(output, name, trace, console):
     """Keeps a trace; one that stops early is kept, too, and says so. Whether it is whole."""
     whole = trace.rstrip().endswith('# complete')
-    if '# section: info' not in trace:
+    if '# section: ' not in trace:
         print(f'{name}: nothing was recorded:\n{console[-3000:]}')
         return False
     if '# end\n' not in trace:
         trace = trace[:trace.rfind('\n') + 1] + '# incomplete: the recorder did not get further\n'
         print(f'{name}: incomplete:\n{console[-3000:]}')
+    output.mkdir(parents=True, exist_ok=True)
     path = output / f'{name}.trace'
     partial = output / f'.{name}.partial'
     partial.write_text(trace)
@@ -199,7 +228,7 @@ def record(kernel, folder, options, device):
     if options.keep_console:
         options.keep_console.mkdir(parents=True, exist_ok=True)
         (options.keep_console / f'{device.name}.console').write_text(console)
-    whole = save(options.output, device.name, trace, console)
+    whole = save(options.output / device.folder, device.name, trace, console)
     lines = trace.count('\n')
     print(f'{device.name}: {"recorded" if whole else "FAILED"}, {lines} lines, '
           f'{time.monotonic() - began:.0f} s', flush=True)
@@ -214,7 +243,7 @@ def parse():
                         metavar='NAME', help='this one only (may be repeated)')
     parser.add_argument('--list', action='store_true', help='the names of all devices')
     parser.add_argument('--output', type=pathlib.Path, default=OUTPUT, metavar='FOLDER',
-                        help='where the traces go')
+                        help='where the folders of traces are')
     parser.add_argument('--keep-console', type=pathlib.Path, metavar='FOLDER',
                         help='keep what the guests said on their consoles')
     return parser.parse_args()
@@ -241,7 +270,6 @@ def main():
     if wrong:
         print(f'record.py: {wrong}', file=sys.stderr)
         return 1
-    options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='vfio-guest-') as name:
         folder = pathlib.Path(name)
         build(folder)
