@@ -347,7 +347,7 @@ bool range_map_gap(const struct range_map *m, const struct range_wish *wish, uin
 
 	if (!wish->size || wish->low > wish->high)
 		return false;
-	if (sure >= wish->size && search_all(m, wish, sure, start))
+	if (!wish->lowest && sure >= wish->size && search_all(m, wish, sure, start))
 		return true;
 	return search_all(m, wish, wish->size, start);
 }
@@ -552,6 +552,26 @@ bool range_map_erase(struct range_map *m, uint64_t start)
 		depth = unlink_node(m, &p, depth);
 	update(&p, depth);
 	tidy(m, &p, depth);
+	end_change(m);
+	return true;
+}
+
+bool range_map_change(struct range_map *m, uint64_t start, uint64_t word, void *value)
+{
+	struct range_node *leaf;
+	struct slot *slot;
+	struct path p;
+
+	if (!m->root)
+		return false;
+	descend(m, start, &p);
+	leaf = p.nodes[p.depth];
+	slot = &leaf->slots[p.at[p.depth]];
+	if (leaf->start[p.at[p.depth]] != start)
+		return false;
+	begin_change(m);
+	STORE(slot->word, word);
+	STORE(slot->value, value);
 	end_change(m);
 	return true;
 }

@@ -33,6 +33,7 @@ struct range {
 /* Where a new range may lie: within [low, high], at a multiple of align (a power of two). */
 struct range_wish {
 	uint64_t size, align, low, high;
+	bool lowest;			/* the lowest place, though that may cost more */
 };
 
 void range_map_init(struct range_map *m);
@@ -41,6 +42,9 @@ void range_map_finish(struct range_map *m);
 
 /* 0, -ENOMEM, or -EEXIST and (unless it is NULL) in *other a range that is in the way. */
 int range_map_insert(struct range_map *m, const struct range *r, struct range *other);
+
+/* The range that begins at start has another word and value from now on, in one step; or false. */
+bool range_map_change(struct range_map *m, uint64_t start, uint64_t word, void *value);
 
 /* The range that begins at start goes; false when there is none. */
 bool range_map_erase(struct range_map *m, uint64_t start);

@@ -21,7 +21,7 @@
 struct model {
 	struct range_map map;
 	uint32_t owner[ROOM];		/* 0: nobody's */
-	uint64_t start[ROOM + 1];	/* of owner's range */
+	uint64_t start[ROOM + 2];	/* of owner's range; there is always a free one */
 	uint32_t ranges;
 };
 
@@ -124,7 +124,8 @@ static void check_gap(struct model *m)
 {
 	unsigned int size = 1 + rand() % 40, align = 1u << rand() % 5;
 	unsigned int low = rand() % ROOM, high = low + rand() % (ROOM - low), at;
-	const struct range_wish wish = { size, align, BASE + low, BASE + high };
+	const bool lowest = rand() % 2;
+	const struct range_wish wish = { size, align, BASE + low, BASE + high, lowest };
 	uint64_t start;
 	bool found = range_map_gap(&m->map, &wish, &start);
 
@@ -136,8 +137,26 @@ static void check_gap(struct model *m)
 		return;
 	assert_true(start >= BASE + low && start % align == 0);
 	assert_true(free_at(m, start - BASE, size, high));
-	if (align == 1)
+	if (align == 1 || lowest)
 		assert_true(start == BASE + at);
+}
+
+/* Another owner gets a range as it is. */
+static void change(struct model *m, unsigned int at)
+{
+	uint32_t owner = m->owner[at], heir = 1;
+
+	if (!owner) {
+		assert_false(range_map_change(&m->map, BASE + at, 0, NULL));
+		return;
+	}
+	while (m->start[heir])
+		heir++;
+	assert_true(range_map_change(&m->map, m->start[owner], word_of(heir), &m->start[heir]));
+	m->start[heir] = m->start[owner];
+	m->start[owner] = 0;
+	for (unsigned int i = m->start[heir] - BASE; i < ROOM && m->owner[i] == owner; i++)
+		m->owner[i] = heir;
 }
 
 static void step(struct model *m, unsigned int most)
@@ -150,6 +169,8 @@ static void step(struct model *m, unsigned int most)
 		insert(m, at, size);
 	else
 		erase(m, m->owner[at] ? m->start[m->owner[at]] - BASE : at);
+	if (rand() % 4 == 0)
+		change(m, rand() % ROOM);
 	check_finding(m, rand() % ROOM);
 	if (rand() % 64 == 0)
 		check_gap(m);
@@ -218,7 +239,7 @@ static void in_every_order(void **state)
 static void the_whole_line(void **state)
 {
 	const struct range all = { .start = 0, .last = UINT64_MAX };
-	struct range_wish wish = { 1, 1, 0, UINT64_MAX };
+	struct range_wish wish = { 1, 1, 0, UINT64_MAX, false };
 	struct range_map m;
 	struct range r;
 	uint64_t start;
