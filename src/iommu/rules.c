@@ -107,15 +107,20 @@ int rules_check_map(const struct space *s, const struct dma_map *map, struct vfi
 	return s->rules == SPACE_IOMMUFD ? check_iommufd(s, map, err) : check_type1(map, err);
 }
 
-int rules_overlap(const struct space *s, const struct dma_map *map, const struct range *other,
-		  struct vfio_error *err)
+int rules_overlap(const struct dma_map *map, const struct range *other, struct vfio_error *err)
 {
 	const struct mapping *m = other->value;
-	uint64_t last = map->iova + map->size - 1;
 
-	if (other->start == map->iova && other->last == last &&
+	if (other->start == map->iova && other->last == map->iova + map->size - 1 &&
 	    (other->word & MAP_PROT) == map->prot && memory_is_same(&m->memory, map))
 		return 0;
+	return rules_taken(map, other, err);
+}
+
+int rules_taken(const struct dma_map *map, const struct range *other, struct vfio_error *err)
+{
+	uint64_t last = map->iova + map->size - 1;
+
 	return error_set(err, EEXIST, VFIO_E_OVERLAP, VFIO_BY_LIBRARY,
 			 "unmap the old range first, or choose another IOVA",
 			 "map of [%#llx, %#llx] overlaps [%#llx, %#llx]", (ull)map->iova, (ull)last,
@@ -169,10 +174,10 @@ int rules_cut(int errnum, uint64_t iova, uint64_t last, const struct range *r,
 			 (ull)last, (ull)r->start, (ull)r->last);
 }
 
-int rules_nothing(uint64_t iova, uint64_t last, struct vfio_error *err)
+int rules_nothing(const char *what, uint64_t iova, uint64_t last, struct vfio_error *err)
 {
 	return error_set(err, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY, NULL,
-			 "unmap of [%#llx, %#llx]: nothing is mapped there", (ull)iova, (ull)last);
+			 "%s [%#llx, %#llx]: nothing is mapped there", what, (ull)iova, (ull)last);
 }
 
 int rules_check_cut(const struct space *s, uint64_t iova, uint64_t last, struct vfio_error *err)

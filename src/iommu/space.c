@@ -166,18 +166,23 @@ void space_finish(struct space *s)
 
 /* ---- map and unmap ------------------------------------------------------------------------ */
 
+static uint64_t word_of(const struct mapping *m, uint32_t prot)
+{
+	if (m->memory.access == VFIO_DMA_IN_PLACE)
+		return (uintptr_t)m->memory.addr | MAP_IN_PLACE | prot;
+	return prot;
+}
+
 static int add(struct space *s, const struct dma_map *map, struct mapping *m, struct vfio_error *err)
 {
 	struct range r = {
 		.start = map->iova, .last = map->iova + map->size - 1, .value = m,
-		.word = map->prot,
 	};
 	int ret = memory_init(&m->memory, &s->files, map, s->careful, err);
 
 	if (ret < 0)
 		return ret;
-	if (m->memory.access == VFIO_DMA_IN_PLACE)
-		r.word |= (uintptr_t)m->memory.addr | MAP_IN_PLACE;
+	r.word = word_of(m, map->prot);
 	ret = dirty_attach(s, m, map->size);
 	if (ret == 0)
 		ret = range_map_insert(&s->ranges, &r, NULL);
@@ -197,6 +202,18 @@ static bool overlaps(const struct space *s, const struct dma_map *map, struct ra
 	return space_next(s, map->iova, other) && other->start <= map->iova + map->size - 1;
 }
 
+int space_check(const struct space *s, const struct dma_map *map, struct vfio_error *err)
+{
+	struct range other;
+	int r = rules_check_map(s, map, err);
+
+	if (r < 0)
+		return r;
+	if (overlaps(s, map, &other))
+		return rules_taken(map, &other, err);
+	return rules_check_room(s, map, err);
+}
+
 int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err)
 {
 	struct range other;
@@ -206,18 +223,69 @@ int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err
 	if (r < 0)
 		return r;
 	if (overlaps(s, map, &other))
-		return rules_overlap(s, map, &other, err);
+		return rules_overlap(map, &other, err);
 	r = rules_check_room(s, map, err);
 	if (r < 0)
 		return r;
-	m = malloc(sizeof(*m));
+	m = calloc(1, sizeof(*m));
 	if (!m)
 		return error_system(err, ENOMEM, "making a DMA map");
-	m->dirty = NULL;
 	r = add(s, map, m, err);
 	if (r < 0)
 		free(m);
 	return r;
+}
+
+/* The mapping that a range has gets other memory, in one step for whoever looks. */
+static int change(struct space *s, const struct range *r, const struct dma_map *map, bool careful,
+		  struct vfio_error *err)
+{
+	struct mapping *old = r->value, *new = calloc(1, sizeof(*new));
+	int ret;
+
+	if (!new)
+		return error_system(err, ENOMEM, "changing a DMA map");
+	ret = memory_init(&new->memory, &s->files, map, careful, err);
+	if (ret < 0) {
+		free(new);
+		return ret;
+	}
+	new->dirty = old->dirty;
+	range_map_change(&s->ranges, r->start, word_of(new, r->word & MAP_PROT), new);
+	space_wait(s);
+	memory_finish(&old->memory);
+	free(old);
+	return 0;
+}
+
+int space_retire(struct space *s, uint64_t start, struct vfio_error *err)
+{
+	struct dma_map map = { .fd = -1 };
+	struct mapping *m;
+	struct range r;
+	int ret = 0;
+
+	if (!range_map_find(&s->ranges, start, &r) || r.start != start)
+		return rules_nothing("taking back", start, start, err);
+	m = r.value;
+	map.vaddr = m->memory.addr;
+	if (m->memory.access == VFIO_DMA_IN_PLACE && !m->memory.file)
+		ret = change(s, &r, &map, true, err);
+	if (ret == 0 && range_map_find(&s->ranges, start, &r)) {
+		m = r.value;
+		m->stale = true;
+	}
+	return ret;
+}
+
+int space_renew(struct space *s, const struct dma_map *map, struct vfio_error *err)
+{
+	uint64_t last = map->iova + map->size - 1;
+	struct range r;
+
+	if (!range_map_find(&s->ranges, map->iova, &r) || r.start != map->iova || r.last != last)
+		return rules_nothing("new memory for", map->iova, last, err);
+	return change(s, &r, map, s->careful, err);
 }
 
 static int unmap(struct space *s, uint64_t first, uint64_t last, uint64_t *unmapped,
@@ -257,7 +325,7 @@ static int unmap_iommufd(struct space *s, uint64_t iova, uint64_t last, uint64_t
 		unmap(s, iova, end, unmapped, gone, arg);
 	if (cut)
 		return rules_cut(ENOENT, iova, last, &r, err);
-	return *unmapped ? 0 : rules_nothing(iova, last, err);
+	return *unmapped ? 0 : rules_nothing("unmap of", iova, last, err);
 }
 
 int space_unmap(struct space *s, uint64_t iova, uint64_t size, uint64_t *unmapped,

@@ -43,6 +43,7 @@ enum space_rules {
 struct mapping {
 	struct memory memory;
 	uint64_t *dirty;		/* a bit for each page, or NULL */
+	bool stale;			/* see space_retire() */
 	uint64_t start;			/* of the range, and the next one, while it is taken out */
 	struct mapping *next;
 };
@@ -99,6 +100,23 @@ void space_finish(struct space *s);
  * vfio-user's clients repeat themselves.
  */
 int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err);
+
+/* What space_map() would say before it looks at the memory; a map that is there is always -EEXIST. */
+int space_check(const struct space *s, const struct dma_map *map, struct vfio_error *err);
+
+/*
+ * The address in this process that the map at start comes from may soon be used otherwise: it is stale,
+ * and accesses to it are made with care, so that they fail where touching it would be the end of us.
+ * -ENOENT, -ENOMEM.
+ */
+int space_retire(struct space *s, uint64_t start, struct vfio_error *err);
+
+/*
+ * The memory of the very map that is at map's iova and size is that of map from now on, and not stale;
+ * its direction stays. Accesses go on meanwhile. -ENOENT: there is no such map; and what
+ * memory_init() says.
+ */
+int space_renew(struct space *s, const struct dma_map *map, struct vfio_error *err);
 
 /*
  * Every map inside [iova, iova + size), or what the rules say; *unmapped gets their bytes, on failure
@@ -171,14 +189,15 @@ void space_dirty(struct space *s, uint64_t iova, uint64_t len);
 int rules_check_map(const struct space *s, const struct dma_map *map, struct vfio_error *err);
 int rules_check_room(const struct space *s, const struct dma_map *map, struct vfio_error *err);
 /* -EEXIST, or 0 when it is the same map again. */
-int rules_overlap(const struct space *s, const struct dma_map *map, const struct range *other,
-		  struct vfio_error *err);
+int rules_overlap(const struct dma_map *map, const struct range *other, struct vfio_error *err);
+/* -EEXIST. */
+int rules_taken(const struct dma_map *map, const struct range *other, struct vfio_error *err);
 int rules_check_unmap(const struct space *s, uint64_t iova, uint64_t size, struct vfio_error *err);
 /* Would a map be cut at either end? */
 int rules_check_cut(const struct space *s, uint64_t iova, uint64_t last, struct vfio_error *err);
 int rules_cut(int errnum, uint64_t iova, uint64_t last, const struct range *r,
 	      struct vfio_error *err);
-int rules_nothing(uint64_t iova, uint64_t last, struct vfio_error *err);
+int rules_nothing(const char *what, uint64_t iova, uint64_t last, struct vfio_error *err);
 
 /* dirty.c */
 int dirty_attach(const struct space *s, struct mapping *m, uint64_t size);

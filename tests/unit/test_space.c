@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -207,6 +208,79 @@ static void a_map_without_memory(void **state)
 
 	assert_int_equal(space_map(*state, &m, &e), -EINVAL);
 	assert_int_equal(e.code, VFIO_E_DMA_MEMORY);
+}
+
+/* ---- asking first, and other memory ------------------------------------------------------- */
+
+static void what_a_map_would_be_told(void **state)
+{
+	struct dma_map m = here(0x10000, PAGE, VFIO_DMA_RW);
+	struct space *s = *state;
+
+	assert_int_equal(space_check(s, &m, NULL), 0);
+	assert_int_equal(s->maps.used, 0);
+	assert_int_equal(space_map(s, &m, NULL), 0);
+	assert_int_equal(space_check(s, &m, NULL), -EEXIST);
+	m.iova = 0x123;
+	assert_int_equal(space_check(s, &m, NULL), -EINVAL);
+	m.iova = 0x20000;
+	space_limit(s, 1, UINT64_MAX);
+	assert_int_equal(space_check(s, &m, NULL), -ENOSPC);
+	space_limit(s, 2, PAGE);
+	assert_int_equal(space_check(s, &m, NULL), -ENOMEM);
+}
+
+/* As when a program replaces itself by another: its memory is elsewhere afterwards. */
+static void memory_is_renewed(void **state)
+{
+	struct dma_map m = here(0x10000, 2 * PAGE, VFIO_DMA_READ);
+	uint8_t *old = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	struct space *s = *state;
+	struct vfio_span span;
+	uint8_t byte = 0;
+
+	assert_ptr_not_equal(old, MAP_FAILED);
+	m.vaddr = old;
+	old[PAGE] = 0x17;
+	assert_int_equal(space_map(s, &m, NULL), 0);
+	assert_int_equal(space_retire(s, 0x11000, NULL), -ENOENT);
+	assert_int_equal(space_retire(s, 0x10000, NULL), 0);
+	assert_int_equal(space_retire(s, 0x10000, NULL), 0);
+	assert_int_equal(space_copy(s, 0x11000, &byte, 1, VFIO_DMA_READ), 0);
+	assert_int_equal(byte, 0x17);
+	assert_int_equal(space_spans(s, 0x11000, 1, VFIO_DMA_READ, &span, 1), -ENOTSUP);
+	munmap(old, 2 * PAGE);
+	assert_int_equal(space_copy(s, 0x11000, &byte, 1, VFIO_DMA_READ), -EIO);
+
+	m.vaddr = memory;
+	m.size = PAGE;
+	assert_int_equal(space_renew(s, &m, NULL), -ENOENT);
+	m.size = 2 * PAGE;
+	m.prot = VFIO_DMA_RW;
+	assert_int_equal(space_renew(s, &m, NULL), 0);
+	assert_int_equal(space_spans(s, 0x11000, 1, VFIO_DMA_READ, &span, 1), 1);
+	assert_ptr_equal(span.addr, memory + PAGE);
+	assert_int_equal(space_spans(s, 0x11000, 1, VFIO_DMA_WRITE, &span, 1), -EFAULT);
+	assert_int_equal(s->maps.used, 1);
+	assert_int_equal(unmap(s, 0x10000, 2 * PAGE), 0);
+	assert_int_equal(space_renew(s, &m, NULL), -ENOENT);
+}
+
+/* What was written before is not forgotten. */
+static void dirty_pages_outlive_their_memory(void **state)
+{
+	struct dma_map m = here(0x10000, 2 * PAGE, VFIO_DMA_RW);
+	struct space *s = *state;
+	uint64_t bits = 0;
+
+	assert_int_equal(space_map(s, &m, NULL), 0);
+	assert_int_equal(space_dirty_start(s, PAGE, NULL), 0);
+	assert_int_equal(space_copy(s, 0x11000, &(uint8_t){ 1 }, 1, VFIO_DMA_WRITE), 0);
+	m.vaddr = memory + 4 * PAGE;
+	assert_int_equal(space_renew(s, &m, NULL), 0);
+	assert_int_equal(space_dirty_take(s, 0x10000, 2 * PAGE, &bits, NULL), 0);
+	assert_true(bits == 2);
 }
 
 /* ---- unmap -------------------------------------------------------------------------------- */
@@ -448,6 +522,9 @@ int main(void)
 		TEST(bytes_are_limited),
 		TEST(addresses_are_allowed),
 		TEST(a_map_without_memory),
+		TEST(what_a_map_would_be_told),
+		TEST(memory_is_renewed),
+		TEST(dirty_pages_outlive_their_memory),
 		TEST(unmap_takes_whole_maps),
 		TEST(unmap_exactly_one),
 		TEST(unmap_of_nothing),
