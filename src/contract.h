@@ -122,8 +122,13 @@ struct backend {
 	 */
 	int (*dma_unmap)(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 	int (*reset)(struct vfio_dev *dev);
-	/* The users are strangers from now on: what they hold, too, must not be waited for. */
-	void (*distrust)(struct vfio_dev *dev);
+	/*
+	 * The users are strangers from now on: what they hold, too, must not be waited for. guarded:
+	 * mend() is called when touching memory of theirs raises SIGBUS.
+	 */
+	void (*distrust)(struct vfio_dev *dev, bool guarded);
+	/* May be called in a signal handler: true when touching addr again will do. */
+	bool (*mend)(struct vfio_dev *dev, const void *addr);
 	/* The user has gone: interrupts and maps dropped, device at power-on. */
 	int (*recycle)(struct vfio_dev *dev);
 	/*

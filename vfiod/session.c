@@ -11,6 +11,7 @@
 #include "describe.h"
 #include "log.h"
 #include "loop.h"
+#include "mend.h"
 #include "message.h"
 
 /* A request is some forty bytes, or a policy's key and value. */
@@ -270,9 +271,12 @@ int session_open(struct session *session, struct vfio_error *err)
 		.admit = on_admit,
 		.client = on_client,
 		.timeout_ms = process->client_timeout_ms,
+		.mends = true,
 	};
 	int ret = vfio_server_new(&session->server, session->dev, &options, err);
 
+	if (ret == 0)
+		ret = mend_start(session->server);
 	if (ret == 0)
 		ret = vfio_server_watch(session->server, process->channel, on_request, session);
 	if (ret == 0)

@@ -62,6 +62,12 @@ struct vfio_server_options {
 	 * can make an access to it wait for ever: only for programs with a watchdog, as vfiod has.
 	 */
 	bool process_memory;
+	/*
+	 * The program handles SIGBUS, by vfio_server_mend(). Then every memory file of a client's is
+	 * used in place, also one that the client could cut off, or of huge pages. Without it, only
+	 * sealed ones are; the bytes of others are copied by system calls.
+	 */
+	bool mends;
 };
 
 /*
@@ -120,6 +126,14 @@ int vfio_server_run(struct vfio_server *server);
  * May be called from any thread and from a signal handler.
  */
 void vfio_server_stop(struct vfio_server *server);
+
+/*
+ * To be called by the program's handler of SIGBUS, with si_addr, in any thread: true when a client
+ * has cut off a file under its DMA memory there. Touching it again will do, then, and finds zeros; the
+ * client gets no further access to the file, and a fault (-EIO). False: it is something else, and
+ * the handler does as it would without.
+ */
+bool vfio_server_mend(struct vfio_server *server, const void *addr);
 
 /* The device that is served, to look at it from a callback. Do not close it. */
 struct vfio_dev *vfio_server_device(struct vfio_server *server);

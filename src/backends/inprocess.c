@@ -70,9 +70,15 @@ static int in_reset(struct vfio_dev *dev)
 	return function_reset(function_of(dev));
 }
 
-static void in_distrust(struct vfio_dev *dev)
+static void in_distrust(struct vfio_dev *dev, bool guarded)
 {
 	signaler_start(&function_of(dev)->signaler);
+	function_of(dev)->space.files.guarded = guarded;
+}
+
+static bool in_mend(struct vfio_dev *dev, const void *addr)
+{
+	return space_mend(&function_of(dev)->space, addr);
 }
 
 static int in_recycle(struct vfio_dev *dev)
@@ -129,6 +135,7 @@ static const struct backend inprocess = {
 	.dma_unmap = in_dma_unmap,
 	.reset = in_reset,
 	.distrust = in_distrust,
+	.mend = in_mend,
 	.recycle = in_recycle,
 	.feature = in_feature,
 	.policy_set = in_policy_set,

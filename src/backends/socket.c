@@ -544,8 +544,14 @@ static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, ui
 /* ---- the rest ----------------------------------------------------------------------------- */
 
 /* The eventfds are the server's affair. */
-static void sock_distrust(struct vfio_dev *dev)
+static void sock_distrust(struct vfio_dev *dev, bool guarded)
 {
+}
+
+/* Memory of theirs is not used here. */
+static bool sock_mend(struct vfio_dev *dev, const void *addr)
+{
+	return false;
 }
 
 static int sock_recycle(struct vfio_dev *dev)
@@ -614,6 +620,7 @@ const struct backend socket_backend = {
 	.dma_unmap = sock_dma_unmap,
 	.reset = sock_reset,
 	.distrust = sock_distrust,
+	.mend = sock_mend,
 	.recycle = sock_recycle,
 	.feature = sock_feature,
 	.poll_fd = sock_poll_fd,

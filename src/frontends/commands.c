@@ -12,7 +12,10 @@
 
 typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
 
-/* How many maps the client may have; what the protocol takes for granted, where it is not known. */
+/* QEMU refuses a server that takes more. They are taken, whatever is said here. */
+#define MOST_MAPS_SAID 65535u
+
+/* How many maps the client may have, if that is known. */
 static uint32_t maps_granted(struct vfio_dev *dev)
 {
 	struct vfio_dma_limits limits;
@@ -20,8 +23,8 @@ static uint32_t maps_granted(struct vfio_dev *dev)
 	if (!dev->backend->feature ||
 	    dev->backend->feature(dev, FEATURE_DMA_LIMITS | VFIO_DEVICE_FEATURE_GET, &limits,
 				  sizeof(limits)) < 0)
-		return 65535;
-	return limits.maps.granted < UINT32_MAX ? limits.maps.granted : UINT32_MAX;
+		return MOST_MAPS_SAID;
+	return limits.maps.granted < MOST_MAPS_SAID ? limits.maps.granted : MOST_MAPS_SAID;
 }
 
 static int handle_version(struct client *c, const struct wire_message *m, uint8_t *reply)

@@ -493,9 +493,14 @@ EXPORT int vfio_server_new(struct vfio_server **out, struct vfio_dev *dev,
 		tear_down(s);
 		return error_system(err, -r, "making a server");
 	}
-	dev->backend->distrust(dev);
+	dev->backend->distrust(dev, s->options.mends);
 	*out = s;
 	return 0;
+}
+
+EXPORT bool vfio_server_mend(struct vfio_server *s, const void *addr)
+{
+	return s->options.mends && s->dev->backend->mend(s->dev, addr);
 }
 
 EXPORT void vfio_server_free(struct vfio_server *s)

@@ -62,9 +62,9 @@ static uint8_t *address(const struct range *r, uint64_t iova)
 	return (uint8_t *)(uintptr_t)(r->word & ~MAP_FLAGS) + (iova - r->start);
 }
 
-static bool is_open(const struct space *s)
+static uint32_t gate_of(const struct space *s)
 {
-	return __atomic_load_n(&s->open, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&s->gate, __ATOMIC_SEQ_CST);
 }
 
 /* May the whole range be accessed so? */
@@ -73,7 +73,7 @@ static int check_access(struct reader *r, uint64_t iova, size_t len, uint32_t pr
 	uint64_t at = iova;
 	size_t left = len;
 
-	if (!is_open(r->space))
+	if (!(gate_of(r->space) & GATE_OPEN))
 		return space_refuse(r->space, iova, len, prot, EPERM);
 	if (len && iova + len - 1 < iova)
 		return space_refuse(r->space, iova, len, prot, EFAULT);
@@ -99,7 +99,7 @@ static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bo
 		memcpy(address(&r->last, iova), buf, len);
 	else
 		memcpy(buf, address(&r->last, iova), len);
-	return 0;
+	return (gate_of(r->space) & GATE_LOST) && memory_is_lost(&m->memory) ? -EIO : 0;
 }
 
 /*
@@ -136,13 +136,28 @@ static bool one_span(struct reader *r, uint64_t iova, size_t len, uint32_t prot,
 {
 	const uint64_t need = prot | MAP_IN_PLACE;
 
-	if (!is_open(r->space) || !look_up(r, iova) || (r->last.word & need) != need ||
+	if (gate_of(r->space) != GATE_OPEN || !look_up(r, iova) || (r->last.word & need) != need ||
 	    r->last.last - iova < len - 1)
 		return false;
 	*span = (struct vfio_span){ address(&r->last, iova), len };
 	if (prot & VFIO_DMA_WRITE)
 		dirty_mark(r->space, &r->last, iova, len);
 	return true;
+}
+
+/* Is some of an accessible range in a file that was lost? */
+static bool is_lost(struct reader *r, uint64_t iova, size_t len)
+{
+	while (len && look_up(r, iova)) {
+		const struct mapping *m = r->last.value;
+		size_t n = bytes_in(&r->last, iova, len);
+
+		if (memory_is_lost(&m->memory))
+			return true;
+		iova += n;
+		len -= n;
+	}
+	return false;
 }
 
 /* How many pieces an accessible range has; they are stored unless spans is NULL. 0: not in place. */
@@ -178,6 +193,8 @@ static int find_spans(struct reader *r, uint64_t iova, size_t len, uint32_t prot
 	ret = check_access(r, iova, len, prot);
 	if (ret < 0)
 		return ret;
+	if ((gate_of(r->space) & GATE_LOST) && is_lost(r, iova, len))
+		return space_refuse(r->space, iova, len, prot, EIO);
 	n = take_spans(r, iova, len, prot, NULL);
 	if (len && !n)
 		return -ENOTSUP;

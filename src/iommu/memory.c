@@ -27,11 +27,23 @@ struct memory_file {
 	bool process;			/* /proc/PID/mem: nothing is mapped */
 	bool solid;			/* touching the map cannot fault */
 	bool listed;			/* the tree has it: there is no larger one */
+	bool lost;			/* it was cut off, and nothing of it is mapped any more */
 	int fd;				/* process: our copy, otherwise -1 */
 	uint64_t size;			/* of the map: that of the file when it was first seen */
 	uint8_t *base;			/* all of it, mapped */
 	size_t refs;
 };
+
+void memory_files_init(struct memory_files *files)
+{
+	*files = (struct memory_files){ 0 };
+	range_map_init(&files->places);
+}
+
+void memory_files_finish(struct memory_files *files)
+{
+	range_map_finish(&files->places);
+}
 
 #define COMPARE(x, y) do { if ((x) != (y)) return (x) < (y) ? -1 : 1; } while (0)
 
@@ -91,17 +103,24 @@ static bool is_huge(int fd)
 static int reach(struct memory_file *f, const struct dma_map *map, struct vfio_error *err)
 {
 	int prot = PROT_READ | (f->writable ? PROT_WRITE : 0);
+	struct range place;
 
 	if (f->process) {
 		f->fd = fd_copy(map->fd);
 		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
 	}
-	f->solid = f->sealed && !is_huge(map->fd);
+	f->solid = f->files->guarded || (f->sealed && !is_huge(map->fd));
 	f->base = mmap(NULL, f->size, prot, MAP_SHARED, map->fd, 0);
-	if (f->base != MAP_FAILED)
+	if (f->base == MAP_FAILED)
+		return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
+				    (unsigned long long)f->size, map->fd);
+	place = (struct range){
+		.start = (uintptr_t)f->base, .last = (uintptr_t)f->base + f->size - 1, .value = f,
+	};
+	if (range_map_insert(&f->files->places, &place, NULL) == 0)
 		return 0;
-	return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
-			    (unsigned long long)f->size, map->fd);
+	munmap(f->base, f->size);
+	return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
 }
 
 static void unlist(struct memory_file *f)
@@ -148,7 +167,7 @@ static int get_file(struct memory *m, const struct dma_map *map, const struct me
 {
 	struct memory_file **found = tfind(wanted, &wanted->files->tree, compare);
 
-	if (!found || map->fd_offset + map->size > (*found)->size)
+	if (!found || (*found)->lost || map->fd_offset + map->size > (*found)->size)
 		return new_file(m, map, wanted, err);
 	(*found)->refs++;
 	m->file = *found;
@@ -160,10 +179,12 @@ static void put_file(struct memory_file *f)
 	if (--f->refs)
 		return;
 	unlist(f);
-	if (f->process)
+	if (f->process) {
 		fd_close(&f->fd);
-	else
+	} else {
+		range_map_erase(&f->files->places, (uintptr_t)f->base);
 		munmap(f->base, f->size);
+	}
 	free(f);
 }
 
@@ -271,6 +292,29 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map)
 	return m->file && !map->vaddr && map->fd >= 0 && m->offset == map->fd_offset &&
 	       m->file->process == map->by_process && fstat(map->fd, &st) == 0 &&
 	       st.st_dev == m->file->dev && st.st_ino == m->file->ino;
+}
+
+/*
+ * All of the file goes, not one page: that is one memory area, whatever its client does, and of any
+ * size of pages. Whoever was using it goes on with zeros, and will find it lost.
+ */
+bool memory_mend(struct memory_files *files, const void *addr)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	struct memory_file *f;
+	struct range place;
+	uint64_t version;
+
+	if (!files->guarded || !range_map_peek(&files->places, (uintptr_t)addr, &place, &version))
+		return false;
+	f = place.value;
+	__atomic_store_n(&f->lost, true, __ATOMIC_SEQ_CST);
+	return mmap(f->base, f->size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
+}
+
+bool memory_is_lost(const struct memory *m)
+{
+	return m->file && __atomic_load_n(&m->file->lost, __ATOMIC_SEQ_CST);
 }
 
 /*

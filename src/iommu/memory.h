@@ -2,9 +2,10 @@
 /*
  * The memory behind a map, of any kind, and none that can hurt.
  *
- * A memory file is mapped once, however many maps come from it. It is touched only when it is
- * sealed against shrinking: another could be truncated under the map, and touching it would then
- * kill this process. Of such a file bytes are copied by a system call, which returns an error
+ * A memory file is mapped once, however many maps come from it. One that is not sealed against
+ * shrinking, or is of huge pages, could be cut off under the map, and touching it would then kill
+ * this process. Either the program takes the signal (guarded): memory_mend() puts empty memory in the
+ * file's place, and the file is lost. Or bytes are copied by a system call, which returns an error
  * instead; in the same way those of our own memory where its owner may have unmapped it, and those of
  * another process, through its /proc/PID/mem.
  */
@@ -17,13 +18,16 @@
 #include <vfio/driver.h>
 #include <vfio/error.h>
 
+#include "base/range_map.h"
 #include "iommu/map.h"
 
 struct memory_file;
 
-/* The files that maps of one space come from, found by what they are. */
+/* The files that maps of one space come from, found by what they are and by where they are mapped. */
 struct memory_files {
 	void *tree;
+	struct range_map places;
+	bool guarded;			/* memory_mend() is called where touching a file fails */
 };
 
 /* access says which of the others are there. */
@@ -34,6 +38,10 @@ struct memory {
 	uint64_t offset;		/* of the map's first byte in the file */
 	const struct dma_peer *peer;	/* BY_MESSAGE */
 };
+
+void memory_files_init(struct memory_files *files);
+/* No map comes from them any more. */
+void memory_files_finish(struct memory_files *files);
 
 /*
  * careful: our own memory is not touched in place. -EINVAL, -EACCES (the descriptor is no memory, or
@@ -49,5 +57,14 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map);
 /* Copy len bytes at offset out of or into (write) the memory; iova is what a peer is asked for. */
 int memory_copy(const struct memory *m, uint64_t offset, uint64_t iova, void *buf, size_t len,
 		bool write);
+
+/*
+ * Touching addr has raised SIGBUS. True when that is a file's, and touching it again will do; nothing
+ * is looked at but what a signal handler may look at, in any thread that uses the memory.
+ */
+bool memory_mend(struct memory_files *files, const void *addr);
+
+/* Has the file been lost in this way? Then what is in place there is not the client's. */
+bool memory_is_lost(const struct memory *m);
 
 #endif

@@ -50,11 +50,22 @@ void space_wait(struct space *s)
 
 void space_gate(struct space *s, bool open)
 {
-	if (s->open == open)
+	if ((s->gate & GATE_OPEN) == open)
 		return;
-	__atomic_store_n(&s->open, open, __ATOMIC_SEQ_CST);
-	if (!open)
+	if (open) {
+		__atomic_or_fetch(&s->gate, GATE_OPEN, __ATOMIC_SEQ_CST);
+	} else {
+		__atomic_and_fetch(&s->gate, ~GATE_OPEN, __ATOMIC_SEQ_CST);
 		space_wait(s);
+	}
+}
+
+bool space_mend(struct space *s, const void *addr)
+{
+	if (!memory_mend(&s->files, addr))
+		return false;
+	__atomic_or_fetch(&s->gate, GATE_LOST, __ATOMIC_SEQ_CST);
+	return true;
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -62,9 +73,10 @@ void space_gate(struct space *s, bool open)
 void space_init(struct space *s)
 {
 	*s = (struct space){
-		.open = true, .fault_event = -1, .self = { .space = s, .version = NO_VERSION },
+		.gate = GATE_OPEN, .fault_event = -1, .self = { .space = s, .version = NO_VERSION },
 	};
 	range_map_init(&s->ranges);
+	memory_files_init(&s->files);
 	LIST_INIT(&s->readers);
 	pthread_mutex_init(&s->fault_lock, NULL);
 	space_limit(s, SPACE_MAPS, UINT64_MAX);
@@ -137,6 +149,7 @@ static uint64_t take(struct space *s, uint64_t first, uint64_t last)
 			range_map_erase(&s->ranges, m->start);
 	space_wait(s);
 	range_map_reap(&s->ranges);
+	range_map_reap(&s->files.places);
 	while ((m = taken)) {
 		taken = m->next;
 		mapping_free(m);
@@ -150,6 +163,7 @@ void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 {
 	tell_gone(s, 0, UINT64_MAX, gone, arg);
 	take(s, 0, UINT64_MAX);
+	__atomic_and_fetch(&s->gate, ~GATE_LOST, __ATOMIC_SEQ_CST);
 	space_dirty_stop(s);
 	pthread_mutex_lock(&s->fault_lock);
 	memset(&s->fault, 0, sizeof(s->fault));
@@ -160,6 +174,7 @@ void space_finish(struct space *s)
 {
 	space_clear(s, NULL, NULL);
 	range_map_finish(&s->ranges);
+	memory_files_finish(&s->files);
 	fd_close(&s->fault_event);
 	pthread_mutex_destroy(&s->fault_lock);
 }

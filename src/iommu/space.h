@@ -52,6 +52,10 @@ struct mapping {
 #define MAP_IN_PLACE 4u
 #define MAP_FLAGS    (uint64_t)(DMA_PAGE - 1)	/* of the word; the rest is the address */
 
+/* Closed, open, or open and to be looked at closely, since some of the memory was lost. */
+#define GATE_OPEN  1u
+#define GATE_LOST  2u
+
 struct space;
 
 #define NO_VERSION UINT64_MAX
@@ -70,7 +74,7 @@ struct space {
 	struct memory_files files;	/* that the maps come from */
 	enum space_rules rules;
 	bool careful;			/* our own memory is not touched in place: it may vanish */
-	bool open;			/* the device may access memory at all */
+	uint32_t gate;			/* GATE_…: how the device may access memory */
 	struct reader self;		/* the owner's */
 	LIST_HEAD(, reader) readers;	/* everybody else's */
 	struct vfio_quota maps, bytes;	/* bytes UINT64_MAX: no limit */
@@ -143,6 +147,12 @@ bool space_fault(struct space *s, struct vfio_fault *fault);
 
 /* May the device access memory? When it may not, nothing is under way any more on return. */
 void space_gate(struct space *s, bool open);
+
+/*
+ * Touching addr has raised SIGBUS: see memory_mend(). The accesses to that file from then on, and the
+ * copy that found it, are refused with -EIO; spans that were given hold zeros.
+ */
+bool space_mend(struct space *s, const void *addr);
 
 /* From now on at most so many maps and bytes; what is there stays. */
 void space_limit(struct space *s, uint64_t maps, uint64_t bytes);
