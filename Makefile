@@ -37,10 +37,14 @@ fuzz:
 	@dist/setup.sh clang libclang-rt-14-dev
 	@fuzz/run.sh $(SECONDS)
 
+# Honest clients among hostile ones, for SECONDS.
+torture: all
+	@VFIO_BUILD="$(CURDIR)/build" tests/torture/torture.py $(SECONDS)
+
 install: all
 	@meson install -C build
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
-.PHONY: all setup demo test bench fuzz install clean
+.PHONY: all setup demo test bench fuzz torture install clean
