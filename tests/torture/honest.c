@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * honest DEVICE [ROUNDS]: drive a mill or an edu through the public calls for so many rounds, or
- * until stdin ends, and compare every byte that it moves. Says "begun" when it has the device, and
- * at the end how many bytes were moved in how many milliseconds. Exits with 1 when anything fails.
+ * honest [-p] DEVICE [ROUNDS]: drive a mill or an edu through the public calls for so many rounds,
+ * or until stdin ends, and compare every byte that it moves, between memory of all kinds or (-p)
+ * only private memory without a descriptor. Says "begun" when it has the device, and at the end how
+ * many bytes were moved in how many milliseconds. Exits with 1 when anything fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,7 @@ struct engine {
 };
 
 static uint64_t seed;
+static bool only_private;
 
 static int64_t now_ms(void)
 {
@@ -159,6 +161,11 @@ static void get_memory(struct vfio_dev *dev, struct vfio_dma memory[KINDS])
 	map(dev, &memory[PRIVATE], 2 * HALF, -1);
 }
 
+static const struct vfio_dma *some_memory(const struct vfio_dma *memory)
+{
+	return &memory[only_private ? PRIVATE : any() % KINDS];
+}
+
 static bool is_all(const uint8_t *bytes, size_t len, uint8_t value)
 {
 	while (len && *bytes == value) {
@@ -173,7 +180,7 @@ static bool is_all(const uint8_t *bytes, size_t len, uint8_t value)
 /* One copy between memories of any two kinds; returns its length. */
 static size_t move(struct vfio_dev *dev, const struct engine *engine, struct vfio_dma *memory)
 {
-	const struct vfio_dma *from = &memory[any() % KINDS], *to = &memory[any() % KINDS];
+	const struct vfio_dma *from = some_memory(memory), *to = some_memory(memory);
 	size_t len = 1 + any() % engine->most, room = HALF - 2 * GUARD - len + 1;
 	size_t read_at = any() % room, write_at = HALF + GUARD + any() % room;
 	uint8_t *source = (uint8_t *)from->vaddr + read_at, *dest = (uint8_t *)to->vaddr + write_at;
@@ -288,8 +295,11 @@ int main(int argc, char **argv)
 {
 	struct vfio_dev *dev;
 
+	only_private = argc > 1 && strcmp(argv[1], "-p") == 0;
+	argv += only_private;
+	argc -= only_private;
 	if (argc != 2 && argc != 3) {
-		fprintf(stderr, "usage: honest DEVICE [ROUNDS]\n");
+		fprintf(stderr, "usage: honest [-p] DEVICE [ROUNDS]\n");
 		return 2;
 	}
 	seed = (uint64_t)now_ms() << 20 | getpid();
