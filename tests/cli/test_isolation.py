@@ -286,7 +286,7 @@ def test_a_fault_tells_address_direction_and_length(probe, sealed, command, iova
 @either
 @pytest.mark.parametrize('how', ['one by one', 'all'])
 def test_nothing_is_written_after_unmap(probe, sealed, how):
-    """The device has writes to do and a pointer to the memory; when unmap is answered, it is over."""
+    """The device has writes to do, and a pointer to the memory: the answer to unmap ends both."""
     _, client = probe
     with dma.file_of(4, b'', sealed) as file:
         client.write(BAR0, dma.BUFFER, b'\x11' * dma.BUFFER_SIZE)

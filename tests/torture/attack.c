@@ -147,6 +147,9 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	const struct attack *const kinds[] = {
+		deaths, files, floods, lies, replies, served, NULL,
+	};
 	bool knock = false;
 	double seconds;
 	int option;
@@ -165,9 +168,8 @@ int main(int argc, char **argv)
 	seed_any((uint64_t)now_ms() ^ (uint64_t)getpid() << 32);
 	if (knock)
 		add(knocks);
-	else
-		for (int i = 0; i < 5; i++)
-			add((const struct attack *[]){ deaths, files, floods, lies, replies }[i]);
+	for (int i = 0; !knock && kinds[i]; i++)
+		add(kinds[i]);
 	if (visitor)
 		add(visits);
 	if (seconds == 0)

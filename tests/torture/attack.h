@@ -12,7 +12,7 @@ struct attack {
 };
 
 /* Lists that end with a name of NULL. */
-extern const struct attack deaths[], files[], floods[], lies[], replies[];
+extern const struct attack deaths[], files[], floods[], lies[], replies[], served[];
 /* For sockets that somebody else uses. */
 extern const struct attack knocks[];
 

@@ -49,7 +49,7 @@ static bool answer_wrongly(struct peer *p)
 		answer(p, id, command, 0, body, WIRE_MAX_DATA);
 		break;
 	case 6:
-		answer(p, id, command, WIRE_ERROR, NULL, 0);
+		answer(p, id, command, WIRE_ERROR, "", 0);
 		break;
 	case 7:
 		fd = new_file(PAGE);

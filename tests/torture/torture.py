@@ -140,13 +140,14 @@ class Torture:
 
     # ---- measures --------------------------------------------------------------------------
 
-    def processes(self):
-        """All of vfiod's processes, when nobody uses a device."""
+    def wait_until_free(self):
         check(wait_for(lambda: all(d['client'] is None for d in self.vfiod.devices().values()),
                        END), 'a client that has gone is still there')
-        found = {'vfiod': Process(self.vfiod.process.pid)}
-        found.update({name: Process(pid) for name, pid in self.device_pids().items()})
-        return found
+
+    def processes(self):
+        """All of vfiod's processes. Asks nothing of vfiod: a connection would be counted."""
+        pids = {'vfiod': self.vfiod.process.pid, **self.pids}
+        return {who: Process(pid) for who, pid in pids.items()}
 
     def work(self, during):
         """Let the honest ones work while during() lasts; megabytes a second of each."""
@@ -176,6 +177,7 @@ class Torture:
             check(done.returncode == 0, f'{name} does not serve an honest client any more')
 
     def check_left(self, before):
+        self.wait_until_free()
         wait_for(lambda: not any(now.grown(before[who]) for who, now in self.processes().items()))
         after = self.processes()
         for who, now in after.items():
@@ -189,8 +191,9 @@ class Torture:
         self.attack_all(0)
         self.finish_attacks()
         told['alone'] = self.work(lambda: sleep(['sleep', str(seconds / 5)], check=True))
-        before = self.processes()
         self.check_alive()
+        self.wait_until_free()
+        before = self.processes()
 
         def under_attack():
             self.attack_all(seconds * 4 / 5)
