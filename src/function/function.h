@@ -18,7 +18,7 @@
  *   events.c     what the function waits for: the model's descriptors, the user's to re-arm INTx
  *   reset.c      power-on, reset by every road
  *   dma.c        the device's way to memory, through the bus-master gate and the IOMMU
- *   policy.c     what the administrator decides
+ *   policy.c     what the administrator decides; policy_words.c: the words for it
  *   side.c       the side channel: records, and where a write went
  *   feature.c    questions that are not PCI's
  */
@@ -118,7 +118,7 @@ enum lacking { LACKING_FAIL, LACKING_HIDE, LACKING_EMULATE };
 
 #define BEHAVIOUR_LATEST 2
 
-/* What vfio_policy_set() has decided; policy.c has the words. */
+/* What vfio_policy_set() has decided; policy_words.c has the words. */
 struct policy {
 	enum view_kind view;
 	char hide[256];			/* the list, as it was given */
