@@ -69,9 +69,9 @@ static int check_allowed(const struct space *s, const struct dma_map *map, struc
 	if (is_allowed(s->allowed, s->nallowed, map->iova, map->iova + map->size - 1))
 		return 0;
 	return error_set(err, EINVAL, VFIO_E_IOVA_RANGE, VFIO_BY_POLICY,
-			 "vfio_iova_ranges() says what can be mapped",
-			 "map of %#llx bytes at IOVA %#llx: those addresses cannot be used here",
-			 (ull)map->size, (ull)map->iova);
+			 "vfio_iova_ranges() says what can be; iova in vfiod.conf decides it",
+			 "map of %#llx bytes at IOVA %#llx: the policy iova does not allow those "
+			 "addresses", (ull)map->size, (ull)map->iova);
 }
 
 static int check_type1(const struct dma_map *map, struct vfio_error *err)
@@ -127,22 +127,33 @@ int rules_taken(const struct dma_map *map, const struct range *other, struct vfi
 			 (ull)other->start, (ull)other->last);
 }
 
+/* The policy can give less than the library has, and not more. */
+static int too_many(const struct space *s, struct vfio_error *err)
+{
+	bool policy = s->maps.granted < s->maps.advertised;
+
+	return error_set(err, ENOSPC, VFIO_E_DMA_LIMIT, policy ? VFIO_BY_POLICY : VFIO_BY_LIBRARY,
+			 policy ? "map fewer, larger ranges, or have max-maps raised in vfiod.conf"
+				: "map fewer, larger ranges",
+			 "one more DMA map: %llu of %llu are in use, and %s allows no more",
+			 (ull)s->maps.used, (ull)s->maps.granted,
+			 policy ? "the policy max-maps" : "the library");
+}
+
 int rules_check_room(const struct space *s, const struct dma_map *map, struct vfio_error *err)
 {
 	int r;
 
 	if (s->maps.used >= s->maps.granted)
-		return error_set(err, ENOSPC, VFIO_E_DMA_LIMIT, VFIO_BY_POLICY,
-				 "map fewer, larger ranges, or have max-maps raised in vfiod.conf",
-				 "one more DMA map: %llu of %llu are in use", (ull)s->maps.used,
-				 (ull)s->maps.granted);
+		return too_many(s, err);
 	r = check_allowed(s, map, err);
 	if (r < 0)
 		return r;
 	if (map->size > s->bytes.granted || s->bytes.used > s->bytes.granted - map->size)
 		return error_set(err, ENOMEM, VFIO_E_DMA_LIMIT, VFIO_BY_POLICY,
 				 "unmap something, or have max-dma raised in vfiod.conf",
-				 "mapping %llu bytes for DMA: %llu of %llu are in use",
+				 "mapping %llu bytes for DMA: %llu of %llu are in use, and the "
+				 "policy max-dma allows no more",
 				 (ull)map->size, (ull)s->bytes.used, (ull)s->bytes.granted);
 	return 0;
 }
