@@ -22,9 +22,6 @@
 #define LOG_BURST 1000
 #define LOG_INTERVAL_MS 10
 
-/* The one policy that holds from the client's next request on. */
-#define RUN_TIME_POLICY "vectors"
-
 /* ---- callbacks of the server -------------------------------------------------------------- */
 
 /* May another line be logged now? */
@@ -103,6 +100,17 @@ static void set_policy(struct session *session, size_t key, const char *value)
 		  value, text);
 }
 
+/* These hold from the client's next request on. */
+static bool is_run_time(const char *key)
+{
+	static const char *const keys[] = { "vectors", "max-maps", "max-dma" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
 static void wait_with_policy(struct session *session, size_t key, const char *value)
 {
 	if (policy_set(&session->waiting, key, value) < 0)
@@ -133,7 +141,7 @@ static bool change_policy(struct session *session, struct json_object *request)
 
 	if (key == policy_count() || !value)
 		return false;
-	if (vfio_server_client(session->server, NULL) && strcmp(name, RUN_TIME_POLICY) != 0)
+	if (vfio_server_client(session->server, NULL) && !is_run_time(name))
 		wait_with_policy(session, key, value);
 	else
 		set_policy(session, key, value);

@@ -190,10 +190,15 @@ static int no_policy(struct vfio_dev *dev)
 			 "the policy of a device that is not in this process");
 }
 
-/* These two do not make the device, and with it the memory that is mapped, anew. */
+/* These do not make the device, and with it the memory that is mapped, anew. */
 static bool leaves_memory(const char *key)
 {
-	return strcmp(key, "vectors") == 0 || strcmp(key, "at-close") == 0;
+	static const char *const keys[] = { "vectors", "at-close", "max-maps", "max-dma" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
 }
 
 EXPORT int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *value)

@@ -129,6 +129,11 @@ struct policy {
 	bool refuse_malformed;
 	uint32_t behaviour;		/* 1 to BEHAVIOUR_LATEST */
 	bool keep;			/* when the user goes, the device stays as it is */
+	uint32_t max_maps;
+	uint64_t max_dma;		/* bytes; UINT64_MAX: all */
+	char iova[256];			/* the list, as it was given, */
+	unsigned int nranges;		/* and what it says; 0: all addresses */
+	struct vfio_iova_range ranges[SPACE_MAX_ALLOWED];
 };
 
 /* What became of the bits that a write was to change; bit 0 is that of the byte at start. */

@@ -30,6 +30,12 @@ static const struct vfio_policy_key keys[] = {
 			"the version of the library's behaviour that the device keeps to" },
 	[AT_CLOSE] = { "at-close", "reset, keep", "reset",
 		       "what becomes of the device's state when its user goes" },
+	[MAX_MAPS] = { "max-maps", "a number up to 1048576", "1048576",
+		       "the most DMA maps that a driver can have at a time" },
+	[MAX_DMA] = { "max-dma", "all, or bytes: 65536, 64M, 8G", "all",
+		      "the most memory that a driver can have mapped for DMA" },
+	[IOVA] = { "iova", "all, or ranges of whole pages: 0x0-0xffff, 0x100000-0x7fffffff", "all",
+		   "the I/O addresses that can be mapped" },
 };
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
@@ -42,7 +48,10 @@ EXPORT const struct vfio_policy_key *vfio_policy_keys(size_t *count)
 
 void policy_init(struct policy *p)
 {
-	*p = (struct policy){ .hide = "none", .vectors = UINT32_MAX, .behaviour = BEHAVIOUR_LATEST };
+	*p = (struct policy){
+		.hide = "none", .vectors = UINT32_MAX, .behaviour = BEHAVIOUR_LATEST,
+		.max_maps = SPACE_MAPS, .max_dma = UINT64_MAX, .iova = "all",
+	};
 }
 
 /* ---- the calls ---------------------------------------------------------------------------- */
@@ -64,6 +73,22 @@ static bool is_used(const struct vfio_function *fn)
 	return irq->active != NO_INDEX || irq->err >= 0 || irq->req >= 0 || fn->space.ranges.count;
 }
 
+/* These do not make the device anew. */
+static bool is_run_time(enum policy_key key)
+{
+	return key == VECTORS || key == AT_CLOSE || key == MAX_MAPS || key == MAX_DMA;
+}
+
+/* What the policy says of memory. It cannot fail: ranges were looked at, and nothing is mapped. */
+static void bound_memory(struct vfio_function *fn)
+{
+	const struct policy *p = &fn->policy;
+
+	space_limit(&fn->space, p->max_maps, p->max_dma);
+	if (!fn->space.ranges.count)
+		space_allow(&fn->space, p->ranges, p->nranges, fn->err);
+}
+
 /* Make the device anew, under this policy; as it was if that fails. */
 static int adopt(struct vfio_function *fn, const struct policy *p)
 {
@@ -82,8 +107,10 @@ static int adopt(struct vfio_function *fn, const struct policy *p)
 	if (r == 0)
 		r = function_power_on(fn);
 	fn->resets = resets;		/* that was at nobody's wish */
-	if (r == 0)
+	if (r == 0) {
+		bound_memory(fn);
 		return 0;
+	}
 	told = *fn->err;
 	fn->policy = before;
 	function_view(fn);
@@ -123,9 +150,10 @@ int function_policy_set(struct vfio_function *fn, const char *key, const char *v
 		return which;
 	if (!policy_parse(&p, which, value))
 		return refuse_value(fn, which, value);
-	if (which != VECTORS && which != AT_CLOSE)
+	if (!is_run_time(which))
 		return adopt(fn, &p);
 	fn->policy = p;
+	bound_memory(fn);
 	return 0;
 }
 

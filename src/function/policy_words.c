@@ -144,6 +144,74 @@ static bool set_host_lacks(struct policy *p, const char *value)
 	return lacks;
 }
 
+/* Bytes, as "65536", "64M": the letters are for powers of 1024. */
+static bool bytes(const char *value, uint64_t *out)
+{
+	static const char letters[] = "KMGTPE";
+	const char *letter;
+	unsigned int shift = 0;
+	ull n;
+	char *end;
+
+	if (!isdigit((unsigned char)*value))
+		return false;
+	errno = 0;
+	n = strtoull(value, &end, 10);
+	letter = *end ? strchr(letters, *end) : NULL;
+	if (letter) {
+		shift = 10 * (unsigned int)(letter - letters + 1);
+		end++;
+	}
+	if (*end || errno || n > UINT64_MAX >> shift || n == UINT64_MAX)
+		return false;
+	*out = n << shift;
+	return true;
+}
+
+static bool address(const char *text, char **end, uint64_t *out)
+{
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*out = strtoull(text, end, strncmp(text, "0x", 2) == 0 ? 16 : 10);
+	return !errno;
+}
+
+static bool range(const char *word, struct vfio_iova_range *out)
+{
+	uint64_t start, last;
+	char *end;
+
+	if (strlen(word) == POLICY_WORD - 1)	/* it was cut */
+		return false;
+	if (!address(word, &end, &start) || *end != '-' || !address(end + 1, &end, &last) || *end)
+		return false;
+	*out = (struct vfio_iova_range){ start, last };
+	return start < last && is_aligned(start, DMA_PAGE) && is_aligned(last + 1, DMA_PAGE);
+}
+
+/* The ranges ascend, as they must for space_allow(). */
+static bool set_iova(struct policy *p, const char *value)
+{
+	char word[POLICY_WORD];
+
+	p->nranges = 0;
+	if (strlen(value) >= sizeof(p->iova))
+		return false;
+	strcpy(p->iova, value);
+	if (strcmp(value, "all") == 0)
+		return true;
+	while (next_word(&value, word)) {
+		struct vfio_iova_range *r = &p->ranges[p->nranges];
+
+		if (p->nranges == SPACE_MAX_ALLOWED || !range(word, r) ||
+		    (p->nranges && r->start <= r[-1].end))
+			return false;
+		p->nranges++;
+	}
+	return p->nranges != 0;
+}
+
 bool policy_parse(struct policy *p, enum policy_key key, const char *value)
 {
 	unsigned int which = 0;
@@ -181,6 +249,13 @@ bool policy_parse(struct policy *p, enum policy_key key, const char *value)
 		good = one_of(value, "reset", "keep", NULL, &which);
 		p->keep = which;
 		break;
+	case MAX_MAPS:
+		return number(value, SPACE_MAPS, &p->max_maps);
+	case MAX_DMA:
+		p->max_dma = UINT64_MAX;
+		return strcmp(value, "all") == 0 || bytes(value, &p->max_dma);
+	case IOVA:
+		return set_iova(p, value);
 	}
 	return good;
 }
@@ -196,6 +271,19 @@ static void print_host_lacks(uint32_t lacks, char *value, size_t size)
 		if (lacks >> i & 1)
 			used += snprintf(value + used, size - used, "%s%s", used ? "," : "",
 					 interrupt_names[i]);
+}
+
+/* "64M": exact. */
+static void print_bytes(uint64_t bytes, char *value, size_t size)
+{
+	static const char *const letters[] = { "", "K", "M", "G", "T", "P", "E" };
+	unsigned int i = 0;
+
+	while (bytes && bytes % 1024 == 0) {
+		bytes /= 1024;
+		i++;
+	}
+	snprintf(value, size, "%llu%s", (ull)bytes, letters[i]);
 }
 
 void policy_print(const struct policy *p, enum policy_key key, char *value, size_t size)
@@ -235,6 +323,18 @@ void policy_print(const struct policy *p, enum policy_key key, char *value, size
 		break;
 	case AT_CLOSE:
 		snprintf(value, size, "%s", p->keep ? "keep" : "reset");
+		break;
+	case MAX_MAPS:
+		snprintf(value, size, "%u", p->max_maps);
+		break;
+	case MAX_DMA:
+		if (p->max_dma == UINT64_MAX)
+			snprintf(value, size, "all");
+		else
+			print_bytes(p->max_dma, value, size);
+		break;
+	case IOVA:
+		snprintf(value, size, "%s", p->iova);
 		break;
 	}
 }

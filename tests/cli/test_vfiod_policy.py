@@ -15,11 +15,14 @@ from vfiod_probe import (MALFORMED, configuration, connect, describe, disable, e
 # A value of each key that is not the standard one, and values that it cannot have.
 OTHER = {'view': 'filtered', 'hide': 'MSI-X, VPD, ext:0x0b', 'hidden': 'zero', 'vectors': '3',
          'host-lacks': 'msi', 'lacking': 'hide', 'malformed': 'refuse', 'behaviour': '1',
-         'at-close': 'keep'}
+         'at-close': 'keep', 'max-maps': '1000', 'max-dma': '64M',
+         'iova': '0x0-0xfedfffff,0xfef00000-0x7fffffffff'}
 BAD = {'view': ['', 'real', 'Virtual'], 'hide': ['nonsense', 'MSI-X, nonsense', 'ext:0x10000'],
        'hidden': ['one'], 'vectors': ['-1', 'some', '3.5', '99999999999', ''],
        'host-lacks': ['intx, pin'], 'lacking': ['give up'], 'malformed': ['repair'],
-       'behaviour': ['0', '77', 'first'], 'at-close': ['destroy']}
+       'behaviour': ['0', '77', 'first'], 'at-close': ['destroy'],
+       'max-maps': ['all', '-1', '1048577', '1K'], 'max-dma': ['', '64MB', '1e9', '16E'],
+       'iova': ['none', '0x1000', '0x0-0xffe', '0x1-0xfff', '0x2000-0x2fff,0x0-0xfff']}
 
 
 class Key(ctypes.Structure):
@@ -180,6 +183,10 @@ def test_a_text_that_is_too_long_is_not_cut_in_silence(directory):
 
 @pytest.mark.parametrize('key, good, bad', [
     ('vectors', ['0', '2048'], ['2049']), ('behaviour', ['1', '2'], ['0', '3']),
+    ('max-maps', ['0', '1048576'], ['1048577']),
+    ('max-dma', ['0', '1', '1K', '1M', '1G', '1T', '1P', '15E'], ['16E', '1k', '1B']),
+    ('iova', ['0-0xfff', '0x1000-0x1fff, 0x2000-0x2fff', '0x0-0xffffffffffffffff'],
+     ['0x0-0xfff 0x0-0xfff', '0x0-0x10000000000000fff', ' '.join(['0x0-0xfff'] * 30)]),
     ('hide', ['0x01', '0xff, ext:1, ext:0xffff'], ['0', '0x100', 'ext:0', 'ext:0x10000']),
 ])
 def test_bounds_that_the_manual_states(directory, key, good, bad):

@@ -107,6 +107,16 @@ static void what_cannot_be(void **state)
 		{ "hide", "nonsense" }, { "hide", "0" }, { "hide", "0x100" }, { "hide", "Header" },
 		{ "hide", "ext:PM" }, { "hide", "ext:0x10000" }, { "host-lacks", "msi-x" },
 		{ "lacking", "filtered" }, { "at-close", "" },
+		{ "max-maps", "1048577" }, { "max-maps", "all" }, { "max-maps", "1M" },
+		{ "max-dma", "64m" }, { "max-dma", "64MB" }, { "max-dma", "-1" }, { "max-dma", "" },
+		{ "max-dma", "16E" }, { "max-dma", "18446744073709551615" },
+		{ "max-dma", "18446744073709551616" },
+		{ "iova", "" }, { "iova", "0x1000" }, { "iova", "0x1000-" }, { "iova", "0-0" },
+		{ "iova", "0x1000-0x2000" }, { "iova", "0x800-0x1fff" }, { "iova", "-1-0xfff" },
+		{ "iova", "0x2000-0xfff" }, { "iova", "0x0-0x1fff,0x1000-0x2fff" },
+		{ "iova", "0x2000-0x2fff,0x0-0xfff" }, { "iova", "0x0-0xfff,all" },
+		{ "iova", "0x0-0x10000000000000fff" }, { "iova", "0x0-0xfff-0x1fff" },
+		{ "iova", "0x00000000000000000000000000000000000000000000000000000000-0xffffff" },
 	};
 	struct fixture *f = *state;
 
@@ -296,6 +306,102 @@ static void vectors_are_limited(void **state)
 	assert_int_equal(vfio_policy_set(f->dev, "vectors", "0"), 0);
 	assert_int_equal(vfio_irq_enable(f->dev, MSIX, 1, fds), -ENOSPC);
 }
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static _Alignas(4096) uint8_t pages[4 * DMA_PAGE];
+
+static int map(struct vfio_dev *dev, uint64_t iova, size_t size)
+{
+	struct vfio_dma dma = {
+		.vaddr = pages, .iova = iova, .size = size, .fd = -1, .prot = VFIO_DMA_RW,
+	};
+
+	return vfio_dma_map(dev, &dma);
+}
+
+static void maps_are_limited(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma_limits limits;
+
+	assert_int_equal(vfio_policy_set(f->dev, "max-maps", "2"), 0);
+	assert_int_equal(map(f->dev, 0x0000, DMA_PAGE), 0);
+	assert_int_equal(map(f->dev, 0x2000, DMA_PAGE), 0);
+	assert_int_equal(map(f->dev, 0x4000, DMA_PAGE), -ENOSPC);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_DMA_LIMIT);
+	assert_int_equal(vfio_last_error(f->dev)->who, VFIO_BY_POLICY);
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "2 of 2 are in use"));
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "the policy max-maps"));
+	assert_int_equal(vfio_dma_limits(f->dev, &limits), 0);
+	assert_int_equal(limits.maps.advertised, SPACE_MAPS);
+	assert_int_equal(limits.maps.granted, 2);
+	assert_int_equal(limits.maps.used, 2);
+	/* While memory is mapped, too; what there is stays. */
+	assert_int_equal(vfio_policy_set(f->dev, "max-maps", "1"), 0);
+	assert_int_equal(vfio_dma_unmap(f->dev, 0, DMA_PAGE), 0);
+	assert_int_equal(map(f->dev, 0, DMA_PAGE), -ENOSPC);
+	assert_int_equal(vfio_policy_set(f->dev, "max-maps", "1048576"), 0);
+	assert_int_equal(map(f->dev, 0, DMA_PAGE), 0);
+	assert_int_equal(vfio_dma_unmap(f->dev, 0, UINT64_MAX), 0);
+}
+
+static void bytes_are_limited(void **state)
+{
+	static const char *const values[][2] = {
+		{ "1023K", "1023K" }, { "65536K", "64M" }, { "15E", "15E" }, { "4096", "4K" },
+		{ "1025", "1025" }, { "0", "0" }, { "all", "all" }, { "12K", "12K" },
+	};
+	struct fixture *f = *state;
+	struct vfio_dma_limits limits;
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		assert_int_equal(vfio_policy_set(f->dev, "max-dma", values[i][0]), 0);
+		assert_policy(f->dev, "max-dma", values[i][1]);
+	}
+	assert_int_equal(map(f->dev, 0x0000, 2 * DMA_PAGE), 0);
+	assert_int_equal(map(f->dev, 0x4000, 2 * DMA_PAGE), -ENOMEM);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_DMA_LIMIT);
+	assert_int_equal(vfio_last_error(f->dev)->who, VFIO_BY_POLICY);
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "8192 of 12288 are in use"));
+	assert_non_null(strstr(vfio_last_error(f->dev)->remedy, "max-dma"));
+	assert_int_equal(map(f->dev, 0x4000, DMA_PAGE), 0);
+	assert_int_equal(vfio_dma_limits(f->dev, &limits), 0);
+	assert_int_equal(limits.bytes.advertised, UINT64_MAX);
+	assert_int_equal(limits.bytes.granted, 12288);
+	assert_int_equal(limits.bytes.used, 12288);
+	assert_int_equal(vfio_policy_set(f->dev, "max-dma", "16K"), 0);
+	assert_int_equal(map(f->dev, 0x6000, DMA_PAGE), 0);
+	assert_int_equal(vfio_dma_unmap(f->dev, 0, UINT64_MAX), 0);
+}
+
+static void addresses_are_limited(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_iova_range ranges[VFIO_MAX_IOVA_RANGES];
+
+	assert_int_equal(vfio_policy_set(f->dev, "iova", "0x0-0xffff, 0x20000-0xffffffffffffffff"), 0);
+	assert_int_equal(vfio_iova_ranges(f->dev, ranges), 2);
+	assert_int_equal(ranges[0].end, 0xffff);
+	assert_int_equal(ranges[1].start, 0x20000);
+	assert_int_equal(map(f->dev, 0x10000, DMA_PAGE), -EINVAL);
+	assert_int_equal(vfio_last_error(f->dev)->code, VFIO_E_IOVA_RANGE);
+	assert_int_equal(vfio_last_error(f->dev)->who, VFIO_BY_POLICY);
+	assert_non_null(strstr(vfio_last_error(f->dev)->what, "policy iova"));
+	assert_int_equal(map(f->dev, 0xf000, 2 * DMA_PAGE), -EINVAL);
+	assert_int_equal(map(f->dev, 0xf000, DMA_PAGE), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "iova", "all"), -EBUSY);
+	assert_int_equal(vfio_dma_unmap(f->dev, 0xf000, DMA_PAGE), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "iova", "4096-0x1fff"), 0);
+	assert_int_equal(map(f->dev, 0, DMA_PAGE), -EINVAL);
+	assert_int_equal(map(f->dev, 0x1000, DMA_PAGE), 0);
+	assert_int_equal(vfio_dma_unmap(f->dev, 0, UINT64_MAX), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "iova", "all"), 0);
+	assert_int_equal(vfio_iova_ranges(f->dev, ranges), 1);
+	assert_int_equal(map(f->dev, 0x10000, DMA_PAGE), 0);
+}
+
+/* ---- what others know --------------------------------------------------------------------- */
 
 /* As at a server that has none of the library's own features. */
 static int knows_no_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
@@ -513,6 +619,9 @@ int main(void)
 		EXPRESS(a_hidden_first_extended_one_leaves_a_null),
 		TEST(what_lies_there_is_raw_or_zero),
 		TEST(vectors_are_limited),
+		TEST(maps_are_limited),
+		TEST(bytes_are_limited),
+		TEST(addresses_are_limited),
 		TEST(predictions_leave_the_last_error),
 		TEST(msix_does_not_grow_past_the_limit),
 		TEST(three_ways_to_lack),
