@@ -12,27 +12,28 @@
 
 typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
 
-/* QEMU refuses a server that takes more. They are taken, whatever is said here. */
-#define MOST_MAPS_SAID 65535u
-
-/* How many maps the client may have, if that is known. */
-static uint32_t maps_granted(struct vfio_dev *dev)
+/*
+ * How many maps the client may have. Never a larger number than its own, which is 65535 where it says
+ * nothing: QEMU leaves a server that says more. It gets more all the same.
+ */
+static uint32_t maps_promised(struct client *c)
 {
+	struct vfio_dev *dev = c->server->dev;
 	struct vfio_dma_limits limits;
 
 	if (!dev->backend->feature ||
 	    dev->backend->feature(dev, FEATURE_DMA_LIMITS | VFIO_DEVICE_FEATURE_GET, &limits,
-				  sizeof(limits)) < 0)
-		return MOST_MAPS_SAID;
-	return limits.maps.granted < MOST_MAPS_SAID ? limits.maps.granted : MOST_MAPS_SAID;
+				  sizeof(limits)) < 0 ||
+	    limits.maps.granted > c->caps.max_dma_maps)
+		return c->caps.max_dma_maps;
+	return limits.maps.granted;
 }
 
 static int handle_version(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct wire_version v;
 	struct wire_caps ours = {
-		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA,
-		.max_dma_maps = maps_granted(c->server->dev), .pgsizes = DMA_PAGE,
+		.max_msg_fds = WIRE_MAX_FDS, .max_data = WIRE_MAX_DATA, .pgsizes = DMA_PAGE,
 	};
 	const char *why;
 
@@ -54,6 +55,7 @@ static int handle_version(struct client *c, const struct wire_message *m, uint8_
 		return -EINVAL;
 	}
 	c->greeted = true;
+	ours.max_dma_maps = maps_promised(c);
 	if (v.minor > WIRE_MINOR)
 		v.minor = WIRE_MINOR;
 	memcpy(reply, &v, sizeof(v));

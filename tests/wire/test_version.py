@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from daemon import Vfiod
 from wire import (CONFIG, Cmd, ERROR, Ended, HEADER, MIB, NO_REPLY, REPLY, access, info, memory,
                   message, version)
 
@@ -78,6 +79,25 @@ def test_offers_that_are_taken(edu, text):
     client = edu.plain()
     assert client.hello(0, 1, text) == struct.pack('=HH', 0, 1) + OUR_JSON
     client.ping()
+
+
+@pytest.mark.parametrize('offer, promised', [
+    (1, 1), (1000, 1000), (65535, 65535), (65536, 65536), (1 << 20, 1 << 20), (1 << 40, 1 << 20)])
+def test_maps_that_are_promised(edu, offer, promised):
+    """Not more than the client's own number: QEMU leaves a server that says more."""
+    client = edu.plain()
+    body = client.hello(0, 1, capabilities(max_dma_maps=offer))
+    assert json.loads(body[4:-1])['capabilities']['max_dma_maps'] == promised
+    client.ping()
+
+
+@pytest.mark.parametrize('offer, promised', [(999, 999), (1000, 1000), (1 << 20, 1000)])
+def test_maps_that_the_policy_grants(tmp_path, offer, promised):
+    vfiod = Vfiod('edu', tmp_path, '--policy', 'max-maps=1000')
+    with vfiod.plain() as client:
+        body = client.hello(0, 1, capabilities(max_dma_maps=offer))
+        assert json.loads(body[4:-1])['capabilities']['max_dma_maps'] == promised
+    vfiod.stop()
 
 
 @pytest.mark.parametrize('text', [
