@@ -19,7 +19,7 @@
 #define BUDDY_MIN 64u		/* the smallest piece: a cache line */
 
 struct buddy {
-	uint8_t *nodes;		/* node 1 is the whole block; the halves of node n are 2n, 2n + 1 */
+	uint8_t *nodes;		/* 1 is the block; the halves of n are 2n and 2n + 1 */
 	size_t size;
 	unsigned int order;	/* the block is BUDDY_MIN << order */
 };
