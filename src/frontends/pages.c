@@ -20,10 +20,15 @@
 #define MADV_POPULATE_WRITE 23		/* since Linux 5.14 */
 #endif
 
-/* Map p->fd at a multiple of the page size, which for transparent pages nobody else sees to. */
+static size_t alignment(const struct pages *p)
+{
+	return p->size < PAGES_LARGE || p->page_size > PAGES_LARGE ? p->page_size : PAGES_LARGE;
+}
+
+/* Map p->fd. That the address suits transparent pages is nobody else's care. */
 static int map_aligned(struct pages *p)
 {
-	size_t room = p->size + p->page_size, before;
+	size_t align = alignment(p), room = p->size + align, before;
 	uint8_t *start, *reserved = MAP_FAILED;
 
 	if (room > p->size)
@@ -31,7 +36,7 @@ static int map_aligned(struct pages *p)
 				-1, 0);
 	if (reserved == MAP_FAILED)
 		return -ENOMEM;
-	before = align_up((uintptr_t)reserved, p->page_size) - (uintptr_t)reserved;
+	before = align_up((uintptr_t)reserved, align) - (uintptr_t)reserved;
 	start = mmap(reserved + before, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		     p->fd, 0);
 	if (start == MAP_FAILED) {
@@ -42,8 +47,8 @@ static int map_aligned(struct pages *p)
 	}
 	if (before)
 		munmap(reserved, before);
-	if (before < p->page_size)
-		munmap(start + p->size, p->page_size - before);
+	if (before < align)
+		munmap(start + p->size, align - before);
 	p->addr = start;
 	return 0;
 }
@@ -56,7 +61,7 @@ static int populate(struct pages *p)
 {
 	if (madvise(p->addr, p->size, MADV_POPULATE_WRITE) == 0)
 		return 0;
-	if (errno != EINVAL || p->kind == PAGES_TRANSPARENT)
+	if (errno != EINVAL || p->kind == VFIO_PAGES_THP)
 		return -errno;
 	if (fallocate(p->fd, 0, 0, p->size) < 0)
 		return -errno;
@@ -71,13 +76,13 @@ static int fill(struct pages *p)
 
 	if (ftruncate(p->fd, p->size) < 0)
 		return -errno;
-	if (p->kind != PAGES_HUGETLBFS &&
+	if (p->kind != VFIO_PAGES_HUGETLBFS &&
 	    fcntl(p->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	r = map_aligned(p);
 	if (r < 0)
 		return r;
-	if (p->kind == PAGES_TRANSPARENT && madvise(p->addr, p->size, MADV_HUGEPAGE) < 0)
+	if (p->kind == VFIO_PAGES_THP && madvise(p->addr, p->size, MADV_HUGEPAGE) < 0)
 		r = -errno;
 	if (r == 0)
 		r = populate(p);
@@ -87,7 +92,7 @@ static int fill(struct pages *p)
 }
 
 /* Make p of the file fd, or close that. */
-static int use_file(struct pages *p, int fd, enum pages_kind kind, size_t page_size)
+static int use_file(struct pages *p, int fd, uint32_t kind, size_t page_size)
 {
 	int r;
 
@@ -112,7 +117,7 @@ static size_t huge_page_size(int fd, size_t size)
 	return size % fs.f_bsize ? 0 : fs.f_bsize;
 }
 
-static int use_huge_file(struct pages *p, int fd, enum pages_kind kind)
+static int use_huge_file(struct pages *p, int fd, uint32_t kind)
 {
 	size_t page_size;
 
@@ -139,7 +144,7 @@ static int get_hugetlbfs(struct pages *p, const struct pages_places *places)
 		if (strcmp(m.mnt_type, "hugetlbfs") == 0) {
 			int fd = open(m.mnt_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-			r = use_huge_file(p, fd, PAGES_HUGETLBFS);
+			r = use_huge_file(p, fd, VFIO_PAGES_HUGETLBFS);
 		}
 	}
 	endmntent(f);
@@ -150,7 +155,7 @@ static int get_hugetlb(struct pages *p, const struct pages_places *places)
 {
 	int fd = memfd_create("vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
 
-	return use_huge_file(p, fd, PAGES_HUGETLB);
+	return use_huge_file(p, fd, VFIO_PAGES_HUGETLB);
 }
 
 /* Read the line of a file of sysfs; an empty one when there is none. */
@@ -192,14 +197,14 @@ static int get_transparent(struct pages *p, const struct pages_places *places)
 	if (!page_size || p->size < page_size)
 		return -EINVAL;
 	fd = memfd_create("vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return fd < 0 ? -errno : use_file(p, fd, PAGES_TRANSPARENT, page_size);
+	return fd < 0 ? -errno : use_file(p, fd, VFIO_PAGES_THP, page_size);
 }
 
 static int get_plain(struct pages *p, const struct pages_places *places)
 {
 	int fd = memfd_create("vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	return fd < 0 ? -errno : use_file(p, fd, PAGES_PLAIN, sysconf(_SC_PAGESIZE));
+	return fd < 0 ? -errno : use_file(p, fd, VFIO_PAGES_PLAIN, sysconf(_SC_PAGESIZE));
 }
 
 /* Filling more than there is would end processes that have nothing to do with it, or this one. */
@@ -210,14 +215,14 @@ static bool is_too_much(size_t size)
 	return sysinfo(&s) == 0 && size / s.mem_unit > s.totalram + s.totalswap;
 }
 
-int pages_get_from(struct pages *p, size_t size, enum pages_kind best,
+int pages_get_from(struct pages *p, size_t size, uint32_t best,
 		   const struct pages_places *places)
 {
 	static int (*const get[])(struct pages *p, const struct pages_places *places) = {
-		[PAGES_HUGETLBFS] = get_hugetlbfs,
-		[PAGES_HUGETLB] = get_hugetlb,
-		[PAGES_TRANSPARENT] = get_transparent,
-		[PAGES_PLAIN] = get_plain,
+		[VFIO_PAGES_HUGETLBFS] = get_hugetlbfs,
+		[VFIO_PAGES_HUGETLB] = get_hugetlb,
+		[VFIO_PAGES_THP] = get_transparent,
+		[VFIO_PAGES_PLAIN] = get_plain,
 	};
 	struct pages got = { .size = size, .fd = -1 };
 	int r = -EINVAL;
@@ -227,14 +232,14 @@ int pages_get_from(struct pages *p, size_t size, enum pages_kind best,
 		return -EINVAL;
 	if (is_too_much(size))
 		return -ENOMEM;
-	for (unsigned int kind = best; kind <= PAGES_PLAIN && r < 0; kind++)
+	for (uint32_t kind = best; kind <= VFIO_PAGES_PLAIN && r < 0; kind++)
 		r = get[kind](&got, places);
 	if (r == 0)
 		*p = got;
 	return r;
 }
 
-int pages_get(struct pages *p, size_t size, enum pages_kind best)
+int pages_get(struct pages *p, size_t size, uint32_t best)
 {
 	static const struct pages_places places = {
 		.mounts = "/proc/self/mounts",

@@ -18,20 +18,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From the best to the last resort. */
-enum pages_kind {
-	PAGES_HUGETLBFS,	/* reserved huge pages, by a file on a mounted hugetlbfs */
-	PAGES_HUGETLB,		/* reserved huge pages, by a memfd */
-	PAGES_TRANSPARENT,	/* a memfd, of huge pages where the kernel finds some */
-	PAGES_PLAIN,		/* a memfd */
-};
+#include <vfio/driver.h>
+
+/* Memory of this size or more lies at a multiple of it. */
+#define PAGES_LARGE (2u << 20)
 
 struct pages {
 	void *addr;
 	size_t size;
 	int fd;
-	enum pages_kind kind;
-	size_t page_size;	/* addr is aligned to it */
+	uint32_t kind;		/* VFIO_PAGES_… */
+	size_t page_size;
 };
 
 /* Where the system tells what it has. */
@@ -42,14 +39,15 @@ struct pages_places {
 
 /*
  * Get size bytes, a multiple of the system's page size, of the first kind from best on that can be
- * had. Huge pages are not wasted: reserved ones are used where they fill the size exactly, and
- * transparent ones where the size is one at least. 0; -EINVAL for a size that is no multiple or 0;
- * -ENOMEM for more than the machine has; or the errno of the last resort.
+ * had, at a multiple of the page size (and see PAGES_LARGE). Huge pages are not wasted: reserved
+ * ones are used where they fill the size exactly, and transparent ones where the size is one at
+ * least. 0; -EINVAL for a size that is no multiple or 0; -ENOMEM for more than the machine has; or
+ * the errno of the last resort.
  */
-int pages_get(struct pages *p, size_t size, enum pages_kind best);
+int pages_get(struct pages *p, size_t size, uint32_t best);
 
 /* The same, where the system is described elsewhere. */
-int pages_get_from(struct pages *p, size_t size, enum pages_kind best,
+int pages_get_from(struct pages *p, size_t size, uint32_t best,
 		   const struct pages_places *places);
 
 /* Accepts what is empty: size 0. */

@@ -95,7 +95,7 @@ static bool is_zeroed(const struct pages *p)
 	return !bytes[0] && !memcmp(bytes, bytes + 1, p->size - 1);
 }
 
-static void check(const struct pages *p, size_t size, enum pages_kind kind)
+static void check(const struct pages *p, size_t size, uint32_t kind)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	struct stat st;
@@ -103,11 +103,13 @@ static void check(const struct pages *p, size_t size, enum pages_kind kind)
 	assert_int_equal(p->size, size);
 	assert_int_equal(p->kind, kind);
 	assert_int_equal((uintptr_t)p->addr % p->page_size, 0);
+	if (size >= PAGES_LARGE)
+		assert_int_equal((uintptr_t)p->addr % PAGES_LARGE, 0);
 	assert_int_equal(fstat(p->fd, &st), 0);
 	assert_int_equal(st.st_size, size);
 	assert_int_equal(st.st_nlink, 0);
 	assert_int_equal(fcntl(p->fd, F_GETFD), FD_CLOEXEC);
-	if (kind != PAGES_HUGETLBFS)
+	if (kind != VFIO_PAGES_HUGETLBFS)
 		assert_int_equal(fcntl(p->fd, F_GET_SEALS), seals);
 	assert_true(is_resident(p));
 	assert_true(is_zeroed(p));
@@ -127,7 +129,7 @@ static void check_shared(const struct pages *p)
 	munmap(there, p->size);
 }
 
-static void check_and_free(struct pages *p, size_t size, enum pages_kind kind)
+static void check_and_free(struct pages *p, size_t size, uint32_t kind)
 {
 	int fd = p->fd;
 	void *addr = p->addr;
@@ -150,9 +152,9 @@ static void plain_pages(void **state)
 	struct pages p;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		assert_int_equal(pages_get(&p, sizes[i], PAGES_PLAIN), 0);
+		assert_int_equal(pages_get(&p, sizes[i], VFIO_PAGES_PLAIN), 0);
 		assert_int_equal(p.page_size, PAGE);
-		check_and_free(&p, sizes[i], PAGES_PLAIN);
+		check_and_free(&p, sizes[i], VFIO_PAGES_PLAIN);
 	}
 }
 
@@ -169,7 +171,7 @@ static void sizes_that_cannot_be_had(void **state)
 	struct pages p;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		assert_int_equal(pages_get(&p, sizes[i].size, PAGES_HUGETLBFS), -sizes[i].err);
+		assert_int_equal(pages_get(&p, sizes[i].size, VFIO_PAGES_HUGETLBFS), -sizes[i].err);
 		assert_int_equal(p.size, 0);
 		assert_int_equal(p.fd, -1);
 		assert_null(p.addr);
@@ -183,7 +185,7 @@ static void failing_leaves_nothing_open(void **state)
 	struct pages p;
 
 	close(before);
-	assert_int_equal(pages_get(&p, (size_t)1 << 52, PAGES_HUGETLBFS), -ENOMEM);
+	assert_int_equal(pages_get(&p, (size_t)1 << 52, VFIO_PAGES_HUGETLBFS), -ENOMEM);
 	after = dup(0);
 	close(after);
 	assert_int_equal(after, before);
@@ -194,9 +196,9 @@ static void a_small_page_is_never_a_huge_one(void **state)
 {
 	struct pages p;
 
-	for (unsigned int best = PAGES_HUGETLBFS; best <= PAGES_PLAIN; best++) {
+	for (uint32_t best = VFIO_PAGES_HUGETLBFS; best <= VFIO_PAGES_PLAIN; best++) {
 		assert_int_equal(pages_get(&p, PAGE, best), 0);
-		check_and_free(&p, PAGE, PAGES_PLAIN);
+		check_and_free(&p, PAGE, VFIO_PAGES_PLAIN);
 	}
 }
 
@@ -211,8 +213,8 @@ static void a_folder_that_is_no_hugetlbfs(void **state)
 	snprintf(line, sizeof(line),
 		 "none /dev/shm tmpfs rw 0 0\nnone %s hugetlbfs rw,pagesize=2M 0 0\n", d->folder);
 	describe(d, "mounts", line);
-	assert_int_equal(pages_get_from(&p, LARGE, PAGES_HUGETLBFS, &d->places), 0);
-	assert_int_not_equal(p.kind, PAGES_HUGETLBFS);
+	assert_int_equal(pages_get_from(&p, LARGE, VFIO_PAGES_HUGETLBFS, &d->places), 0);
+	assert_int_not_equal(p.kind, VFIO_PAGES_HUGETLBFS);
 	check_and_free(&p, LARGE, p.kind);
 }
 
@@ -228,13 +230,13 @@ static void lists_of_mounts_that_say_nothing(void **state)
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		describe(d, "mounts", lists[i]);
-		assert_int_equal(pages_get_from(&p, LARGE, PAGES_HUGETLBFS, &d->places), 0);
-		assert_int_not_equal(p.kind, PAGES_HUGETLBFS);
+		assert_int_equal(pages_get_from(&p, LARGE, VFIO_PAGES_HUGETLBFS, &d->places), 0);
+		assert_int_not_equal(p.kind, VFIO_PAGES_HUGETLBFS);
 		pages_free(&p);
 	}
 	assert_int_equal(unlink(d->mounts), 0);
-	assert_int_equal(pages_get_from(&p, LARGE, PAGES_HUGETLBFS, &d->places), 0);
-	assert_int_not_equal(p.kind, PAGES_HUGETLBFS);
+	assert_int_equal(pages_get_from(&p, LARGE, VFIO_PAGES_HUGETLBFS, &d->places), 0);
+	assert_int_not_equal(p.kind, VFIO_PAGES_HUGETLBFS);
 	pages_free(&p);
 }
 
@@ -258,13 +260,13 @@ static void settings_without_transparent_pages(void **state)
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		describe_transparent(d, settings[i][0], settings[i][1]);
-		assert_int_equal(pages_get_from(&p, LARGE, PAGES_TRANSPARENT, &d->places), 0);
+		assert_int_equal(pages_get_from(&p, LARGE, VFIO_PAGES_THP, &d->places), 0);
 		assert_int_equal(p.page_size, PAGE);
-		check_and_free(&p, LARGE, PAGES_PLAIN);
+		check_and_free(&p, LARGE, VFIO_PAGES_PLAIN);
 	}
 	describe_transparent(d, "[always]\n", "2097152\n");
-	assert_int_equal(pages_get_from(&p, LARGE - PAGE, PAGES_TRANSPARENT, &d->places), 0);
-	check_and_free(&p, LARGE - PAGE, PAGES_PLAIN);
+	assert_int_equal(pages_get_from(&p, LARGE - PAGE, VFIO_PAGES_THP, &d->places), 0);
+	check_and_free(&p, LARGE - PAGE, VFIO_PAGES_PLAIN);
 }
 
 /* Does the kernel know transparent huge pages, and filling pages with an error for an answer? */
@@ -294,11 +296,11 @@ static void settings_with_transparent_pages(void **state)
 	}
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		describe_transparent(d, settings[i], "2097152\n");
-		assert_int_equal(pages_get_from(&p, size, PAGES_HUGETLBFS, &d->places), 0);
+		assert_int_equal(pages_get_from(&p, size, VFIO_PAGES_HUGETLBFS, &d->places), 0);
 		assert_int_equal(p.page_size, LARGE);
-		check_and_free(&p, size, PAGES_TRANSPARENT);
-		assert_int_equal(pages_get_from(&p, LARGE, PAGES_PLAIN, &d->places), 0);
-		check_and_free(&p, LARGE, PAGES_PLAIN);		/* as was asked for */
+		check_and_free(&p, size, VFIO_PAGES_THP);
+		assert_int_equal(pages_get_from(&p, LARGE, VFIO_PAGES_PLAIN, &d->places), 0);
+		check_and_free(&p, LARGE, VFIO_PAGES_PLAIN);		/* as was asked for */
 	}
 }
 
@@ -325,7 +327,7 @@ static size_t free_huge_pages(void)
 }
 
 /* Get so many huge pages; somebody else may take them meanwhile. */
-static size_t get_huge(struct pages *p, size_t count, enum pages_kind kind)
+static size_t get_huge(struct pages *p, size_t count, uint32_t kind)
 {
 	size_t size = count * meminfo("Hugepagesize:") * 1024;
 	bool enough = free_huge_pages() >= count;
@@ -346,12 +348,12 @@ static size_t get_huge(struct pages *p, size_t count, enum pages_kind kind)
 static void reserved_pages(void **state)
 {
 	struct pages p;
-	size_t size = get_huge(&p, 2, PAGES_HUGETLB);
+	size_t size = get_huge(&p, 2, VFIO_PAGES_HUGETLB);
 
 	assert_int_equal(p.page_size, size / 2);
-	check_and_free(&p, size, PAGES_HUGETLB);
-	assert_int_equal(pages_get(&p, size + PAGE, PAGES_HUGETLB), 0);
-	assert_int_not_equal(p.kind, PAGES_HUGETLB);	/* another whole one for a page */
+	check_and_free(&p, size, VFIO_PAGES_HUGETLB);
+	assert_int_equal(pages_get(&p, size + PAGE, VFIO_PAGES_HUGETLB), 0);
+	assert_int_not_equal(p.kind, VFIO_PAGES_HUGETLB);	/* another whole one for a page */
 	check_and_free(&p, size + PAGE, p.kind);
 }
 
@@ -359,25 +361,26 @@ static void reserved_pages(void **state)
 static void reserved_pages_run_out(void **state)
 {
 	struct pages p[16], rest;
-	size_t n = 1, size = get_huge(&p[0], 1, PAGES_HUGETLB);
+	size_t n = 1, size = get_huge(&p[0], 1, VFIO_PAGES_HUGETLB);
 
-	while (n < 16 && pages_get(&p[n], size, PAGES_HUGETLB) == 0 && p[n].kind == PAGES_HUGETLB)
+	while (n < 16 && pages_get(&p[n], size, VFIO_PAGES_HUGETLB) == 0 &&
+	       p[n].kind == VFIO_PAGES_HUGETLB)
 		n++;
 	if (n < 16) {
 		check_and_free(&p[n], size, p[n].kind);
-		assert_int_equal(pages_get(&rest, 2 * size, PAGES_HUGETLB), 0);
+		assert_int_equal(pages_get(&rest, 2 * size, VFIO_PAGES_HUGETLB), 0);
 		check_and_free(&rest, 2 * size, rest.kind);
 	}
 	for (size_t i = 0; i < n; i++)
-		check_and_free(&p[i], size, PAGES_HUGETLB);
+		check_and_free(&p[i], size, VFIO_PAGES_HUGETLB);
 }
 
 static void pages_of_a_mounted_hugetlbfs(void **state)
 {
 	struct pages p;
-	size_t size = get_huge(&p, 2, PAGES_HUGETLBFS);
+	size_t size = get_huge(&p, 2, VFIO_PAGES_HUGETLBFS);
 
-	check_and_free(&p, size, PAGES_HUGETLBFS);
+	check_and_free(&p, size, VFIO_PAGES_HUGETLBFS);
 }
 
 #define DESCRIBED(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
