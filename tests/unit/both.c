@@ -72,15 +72,18 @@ static int open_inprocess(struct both *b)
 	return r < 0 ? r : vfio_function_open(&b->dev, b->model.fn, NULL);
 }
 
+int both_open(struct both *b, bool is_socket)
+{
+	*b = (struct both){ .is_socket = is_socket };
+	return is_socket ? open_socket(b) : open_inprocess(b);
+}
+
 int both_setup(void **state)
 {
-	struct both *b = calloc(1, sizeof(*b));
+	struct both *b = malloc(sizeof(*b));
 
 	*state = b;
-	if (!b)
-		return -1;
-	b->is_socket = use_socket;
-	return use_socket ? open_socket(b) : open_inprocess(b);
+	return b ? both_open(b, use_socket) : -1;
 }
 
 void both_stop_serving(struct both *b)

@@ -33,6 +33,9 @@ int both_teardown(void **state);
 
 #define BOTH(test) cmocka_unit_test_setup_teardown(test, both_setup, both_teardown)
 
+/* A device over one of the back ends, for tests that have several. */
+int both_open(struct both *b, bool is_socket);
+
 /* Run the tests over each back end; the number of failures. */
 int both_run(const struct CMUnitTest *tests, size_t count);
 
