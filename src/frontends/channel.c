@@ -207,6 +207,8 @@ EXPORT int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *va
 		return error_set(&dev->error, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
 				 "decide before vfio_map() is called",
 				 "the policy cannot change while registers are mapped");
+	if (dev->driver)
+		dev->driver->nranges = 0;	/* it may be about I/O addresses */
 	return dev->backend->policy_set ? dev->backend->policy_set(dev, key, value) : no_policy(dev);
 }
 

@@ -1,237 +1,362 @@
 /* SPDX-License-Identifier: MIT */
-/* DMA memory of the driver API: what is mapped where, and where there is room. */
+/* DMA maps of the driver API: every device of an address space has them, or none. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "frontends/driver.h"
+#include "iommu/space.h"
 
-/* I/O addresses that are never chosen, so that 0 and what is near it stay traps for mistakes. */
-#define FIRST_IOVA 0x10000u
+typedef unsigned long long ull;
 
-static uint64_t last_of(const struct vfio_dma *dma)
+/* The kernel's rules, for spaces that have no device yet which could apply them. */
+static const struct space type1 = { .rules = SPACE_TYPE1_V2 };
+
+void maps_explain(struct vfio_error *err, const struct vfio_dev *dev)
 {
-	return dma->iova + dma->size - 1;
+	if (err != &dev->error)
+		*err = dev->error;
 }
 
-/* The highest I/O address that the device can drive. */
-static uint64_t highest(const struct driver *d)
-{
-	return d->dma_bits == 64 ? UINT64_MAX : (1ull << d->dma_bits) - 1;
-}
-
-/* The first gap of size bytes; 0 when there is none. */
-static uint64_t find_gap(const struct driver *d, uint64_t size)
-{
-	const struct dma_entry *e;
-	uint64_t from = FIRST_IOVA;
-
-	TAILQ_FOREACH(e, &d->dma, link) {
-		if (e->dma.iova >= from && e->dma.iova - from >= size)
-			break;
-		if (last_of(&e->dma) >= from) {
-			from = last_of(&e->dma) + 1;
-			if (from == 0)
-				return 0;	/* mapped up to the very top */
-		}
-	}
-	return is_inside(from, size - 1, highest(d)) ? from : 0;
-}
-
-/* Add to the list, in order of IOVA. */
-static void insert(struct driver *d, struct dma_entry *entry)
-{
-	struct dma_entry *e;
-
-	TAILQ_FOREACH(e, &d->dma, link)
-		if (e->dma.iova > entry->dma.iova)
-			break;
-	if (e)
-		TAILQ_INSERT_BEFORE(e, entry, link);
-	else
-		TAILQ_INSERT_TAIL(&d->dma, entry, link);
-}
-
-static int choose_iova(struct vfio_dev *dev, struct driver *d, struct vfio_dma *dma)
-{
-	uint64_t iova = dma->size ? find_gap(d, dma->size) : FIRST_IOVA;
-
-	if (!iova)
-		return error_set(&dev->error, ENOSPC, VFIO_E_IOVA_SPACE, VFIO_BY_LIBRARY,
-				 "unmap something, or allow more address bits with "
-				 "vfio_dma_set_bits() if the device has them",
-				 "no room for %#zx bytes below I/O address 2^%u", dma->size, d->dma_bits);
-	dma->iova = iova;
-	return 0;
-}
-
-static int map(struct vfio_dev *dev, struct vfio_dma *dma, bool ours)
+static struct vfio_space *space_of(struct vfio_dev *dev)
 {
 	struct driver *d = driver_of(dev);
-	bool any = dma->iova == VFIO_IOVA_ANY;
-	struct dma_entry *entry;
-	int r;
 
-	if (!d)
-		return -ENOMEM;
-	if (!dma->vaddr || !is_aligned((uintptr_t)dma->vaddr, DMA_PAGE))
-		return error_set(&dev->error, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
-				 "allocate it with vfio_dma_alloc() or aligned_alloc(4096, …)",
-				 "memory at %p cannot be mapped: it is not page aligned", dma->vaddr);
-	r = any ? choose_iova(dev, d, dma) : 0;
+	return d ? d->space : NULL;
+}
+
+struct dma_map maps_request(const struct dma_entry *e)
+{
+	return (struct dma_map){
+		.iova = e->dma.iova, .size = e->dma.size, .prot = e->dma.prot,
+		.by_process = e->dma.flags & VFIO_DMA_BY_PROCESS, .vaddr = e->dma.vaddr,
+		.fd = e->file ? file_fd(e->file) : e->dma.fd, .fd_offset = e->dma.fd_offset,
+	};
+}
+
+/* ---- mapping ------------------------------------------------------------------------------- */
+
+static int check(const struct vfio_dma *dma, struct vfio_error *err)
+{
+	const struct dma_map m = {
+		.iova = dma->iova == VFIO_IOVA_ANY ? 0 : dma->iova, .size = dma->size,
+		.prot = dma->prot,
+	};
+	int r = rules_check_map(&type1, &m, err);
+
 	if (r < 0)
 		return r;
-	entry = malloc(sizeof(*entry));
-	if (!entry) {
-		r = error_system(&dev->error, ENOMEM, "mapping memory for DMA");
-	} else {
-		const struct dma_map m = {
-			.iova = dma->iova, .size = dma->size, .prot = dma->prot,
-			.vaddr = dma->vaddr, .fd = dma->fd, .fd_offset = dma->fd_offset,
-			.by_process = dma->flags & VFIO_DMA_BY_PROCESS,
-		};
-
-		*entry = (struct dma_entry){ .dma = *dma, .ours = ours };
-		r = dev->backend->dma_map(dev, &m);
-	}
-	if (r < 0) {
-		free(entry);
-		if (any)
-			dma->iova = VFIO_IOVA_ANY;
-		return r;
-	}
-	insert(d, entry);
+	if (dma->flags & ~VFIO_DMA_BY_PROCESS)
+		return error_set(err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
+				 "give 0 or VFIO_DMA_BY_PROCESS", "map with flags %#x", dma->flags);
+	if (!dma->vaddr || !is_aligned((uintptr_t)dma->vaddr, DMA_PAGE))
+		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
+				 "allocate it with vfio_dma_alloc() or aligned_alloc(4096, …)",
+				 "memory at %p cannot be mapped: it is not page aligned",
+				 dma->vaddr);
 	return 0;
 }
 
-EXPORT int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma)
+/* Whoever has got it already gives it back when one of them refuses. */
+static int give_to_all(struct vfio_space *s, const struct dma_entry *e, struct vfio_error *err)
 {
-	return map(dev, dma, false);
+	const struct dma_map m = maps_request(e);
+	struct driver *d, *undo;
+	uint64_t unused;
+	int r = 0;
+
+	LIST_FOREACH(d, &s->members, member) {
+		r = d->dev->backend->dma_map(d->dev, &m);
+		if (r < 0)
+			break;
+	}
+	if (r >= 0)
+		return 0;
+	maps_explain(err, d->dev);
+	for (undo = LIST_FIRST(&s->members); undo != d; undo = LIST_NEXT(undo, member))
+		undo->dev->backend->dma_unmap(undo->dev, m.iova, m.size, &unused);
+	return r;
 }
 
-/* Give back what vfio_dma_alloc() got from the system. */
-static void release(struct vfio_dma *dma)
+static void entry_free(struct vfio_space *s, struct dma_entry *e)
 {
-	if (dma->vaddr)
-		munmap(dma->vaddr, dma->size);
-	if (dma->fd >= 0)
-		close(dma->fd);
-}
-
-static void forget(struct driver *d, struct dma_entry *e)
-{
-	TAILQ_REMOVE(&d->dma, e, link);
-	if (e->ours)
-		release(&e->dma);
+	file_drop(&s->files, e->file);
+	if (e->chunk)
+		chunk_finish(s, e->chunk);
 	free(e);
 }
 
-/* *gone: the maps are, even if the device's other end had something to say against it. */
-static int unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, bool *gone)
+/* The caller may close its descriptor, and in a shared space a device may come later. */
+static int entry_new(struct vfio_space *s, const struct vfio_dma *dma, struct chunk *chunk,
+		     struct dma_entry **entry, struct vfio_error *err)
 {
-	struct dma_entry *e, *next;
-	uint64_t unmapped = 0;
-	int r = dev->backend->dma_unmap(dev, iova, size, &unmapped);
+	struct dma_entry *e = malloc(sizeof(*e));
 
-	*gone = unmapped > 0;
-	if (r == 0 && !*gone && size != DMA_ALL)
-		return error_set(&dev->error, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY, NULL,
-				 "unmap of %#llx bytes at IOVA %#llx: nothing is mapped there",
-				 (unsigned long long)size, (unsigned long long)iova);
-	if (!*gone || !dev->driver)
-		return r;
-	for (e = TAILQ_FIRST(&dev->driver->dma); e; e = next) {
-		next = TAILQ_NEXT(e, link);
-		if (e->dma.iova >= iova && last_of(&e->dma) - iova < size)
-			forget(dev->driver, e);
+	if (!e)
+		return error_system(err, ENOMEM, "mapping memory for DMA");
+	*e = (struct dma_entry){ .dma = *dma, .chunk = chunk };
+	if (s->is_shared && !chunk && dma->fd >= 0) {
+		e->file = file_keep(&s->files, dma->fd);
+		if (!e->file) {
+			int errnum = errno;
+
+			free(e);
+			return error_system(err, errnum, "keeping descriptor %d", dma->fd);
+		}
 	}
+	*entry = e;
+	return 0;
+}
+
+static int insert(struct vfio_space *s, struct dma_entry *e, struct vfio_error *err)
+{
+	const struct range range = {
+		.start = e->dma.iova, .last = e->dma.iova + e->dma.size - 1, .value = e,
+	};
+	const struct dma_map m = maps_request(e);
+	struct range other;
+	int r = range_map_insert(&s->maps, &range, &other);
+
+	if (r == -EEXIST)
+		return rules_taken(&m, &other, err);
+	return r < 0 ? error_system(err, -r, "mapping memory for DMA") : 0;
+}
+
+int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
+	     struct vfio_error *err)
+{
+	struct vfio_dma chosen = *dma;
+	struct dma_entry *e = NULL;
+	int r = check(dma, err);
+
+	if (r == 0 && dma->iova == VFIO_IOVA_ANY)
+		r = iova_choose(s, dma->size, DMA_PAGE, &chosen.iova, err);
+	if (r < 0)
+		return r;
+	r = entry_new(s, &chosen, chunk, &e, err);
+	if (r < 0)
+		return r;
+	r = insert(s, e, err);
+	if (r == 0) {
+		r = give_to_all(s, e, err);
+		if (r < 0)
+			range_map_erase(&s->maps, chosen.iova);
+	}
+	range_map_reap(&s->maps);
+	if (r < 0) {
+		e->chunk = NULL;	/* the caller's still */
+		entry_free(s, e);
+		return r;
+	}
+	s->bytes += chosen.size;
+	dma->iova = chosen.iova;
+	return 0;
+}
+
+/* ---- unmapping ----------------------------------------------------------------------------- */
+
+static void forget(struct vfio_space *s, uint64_t iova, uint64_t last)
+{
+	struct range_walk walk = { .at = iova, .last = last };
+	bool all = iova == 0 && last == UINT64_MAX;
+	struct range range;
+
+	while (range_map_step(&s->maps, &walk, &range)) {
+		struct dma_entry *e = range.value;
+
+		s->bytes -= e->dma.size;
+		entry_free(s, e);
+		if (!all)
+			range_map_erase(&s->maps, range.start);
+	}
+	if (all)
+		range_map_clear(&s->maps);
+	range_map_reap(&s->maps);
+}
+
+void maps_clear(struct vfio_space *s)
+{
+	forget(s, 0, UINT64_MAX);
+}
+
+/* The bytes of the maps that lie inside the range; -EINVAL if one of them would be cut. */
+static int count(const struct vfio_space *s, uint64_t iova, uint64_t last, uint64_t *bytes,
+		 struct vfio_error *err)
+{
+	struct range_walk walk = { .at = iova, .last = last };
+	struct range range;
+
+	*bytes = 0;
+	while (range_map_step(&s->maps, &walk, &range)) {
+		const struct dma_entry *e = range.value;
+
+		if (range.start < iova || range.last > last)
+			return rules_cut(EINVAL, iova, last, &range, err);
+		*bytes += e->dma.size;
+	}
+	return 0;
+}
+
+/* *gone: no device has them, even if one had something to say against it. */
+static int take_from_all(struct vfio_space *s, uint64_t iova, uint64_t size, uint64_t bytes,
+			 bool *gone, struct vfio_error *err)
+{
+	struct driver *d;
+	int ret = 0;
+
+	*gone = true;
+	LIST_FOREACH(d, &s->members, member) {
+		uint64_t unmapped = 0;
+		int r = d->dev->backend->dma_unmap(d->dev, iova, size, &unmapped);
+
+		if (r >= 0)
+			continue;
+		maps_explain(err, d->dev);
+		ret = r;
+		*gone = *gone && unmapped >= bytes;
+	}
+	return ret;
+}
+
+static int remove_maps(struct vfio_space *s, uint64_t iova, uint64_t size, bool *gone,
+		       struct vfio_error *err)
+{
+	bool all = iova == 0 && size == DMA_ALL;
+	uint64_t last = all ? UINT64_MAX : iova + size - 1, bytes = s->bytes;
+	int r = 0;
+
+	*gone = false;
+	if (!all) {
+		r = rules_check_unmap(&type1, iova, size, err);
+		if (r == 0)
+			r = count(s, iova, last, &bytes, err);
+	}
+	if (r < 0)
+		return r;
+	if (!bytes)
+		return all ? 0 : rules_nothing("unmap of", iova, last, err);
+	r = take_from_all(s, iova, size, bytes, gone, err);
+	if (*gone)
+		forget(s, iova, last);
 	return r;
+}
+
+int maps_remove(struct vfio_space *s, uint64_t iova, uint64_t size, struct vfio_error *err)
+{
+	bool gone;
+
+	return remove_maps(s, iova, size, &gone, err);
+}
+
+static int not_there(const struct vfio_dma *dma, struct vfio_error *err)
+{
+	return error_set(err, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY,
+			 "free a buffer once, in the address space where it was mapped",
+			 "freeing %zu bytes at IOVA %#llx: no such buffer is mapped", dma->size,
+			 (ull)dma->iova);
+}
+
+/* One of several buffers in a map, and the map with the last of them. */
+static int free_piece(struct vfio_space *s, const struct dma_entry *e, const struct vfio_dma *dma,
+		      struct vfio_error *err)
+{
+	struct buddy *pieces = &e->chunk->pieces;
+	bool gone;
+	int r;
+
+	if (!buddy_give(pieces, dma->iova - e->dma.iova))
+		return not_there(dma, err);
+	if (!buddy_is_empty(pieces))
+		return 0;
+	r = remove_maps(s, e->dma.iova, e->dma.size, &gone, err);
+	if (!gone)
+		buddy_take(pieces, pieces->size);	/* who knows which devices have it still */
+	return r;
+}
+
+int maps_free(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
+{
+	const struct dma_entry *e;
+	struct range range;
+	bool gone = true;
+	int r;
+
+	if (!dma->size)
+		return 0;
+	if (!range_map_find(&s->maps, dma->iova, &range))
+		return not_there(dma, err);
+	e = range.value;
+	if ((uintptr_t)dma->vaddr - (uintptr_t)e->dma.vaddr != dma->iova - range.start)
+		return not_there(dma, err);
+	if (e->chunk && e->chunk->pieces.size)
+		r = free_piece(s, e, dma, err);
+	else if (dma->iova == range.start)
+		r = remove_maps(s, range.start, e->dma.size, &gone, err);
+	else
+		r = not_there(dma, err);
+	if (gone && r != -ENOENT)
+		*dma = (struct vfio_dma){ .fd = -1 };
+	return r;
+}
+
+/* ---- the calls ----------------------------------------------------------------------------- */
+
+EXPORT int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma)
+{
+	struct vfio_space *s = space_of(dev);
+
+	return s ? maps_add(s, dma, NULL, &dev->error) : -ENOMEM;
 }
 
 EXPORT int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size)
 {
-	bool gone;
+	struct vfio_space *s = space_of(dev);
 
-	return unmap(dev, iova, size, &gone);
-}
-
-/* ---- memory of ours ----------------------------------------------------------------------- */
-
-/* A memory file that cannot shrink: the device's process may then map it. */
-static int allocate(struct vfio_dma *dma)
-{
-	dma->fd = memfd_create("vfio-dma", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (dma->fd < 0)
-		return -errno;
-	if (ftruncate(dma->fd, dma->size) < 0 ||
-	    fcntl(dma->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	dma->vaddr = mmap(NULL, dma->size, PROT_READ | PROT_WRITE, MAP_SHARED, dma->fd, 0);
-	if (dma->vaddr == MAP_FAILED) {
-		dma->vaddr = NULL;
-		return -errno;
-	}
-	return 0;
+	return s ? maps_remove(s, iova, size, &dev->error) : -ENOMEM;
 }
 
 EXPORT int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t size, uint32_t prot)
 {
-	uint64_t page = sysconf(_SC_PAGESIZE);
-	int r;
+	struct vfio_space *s = space_of(dev);
 
-	*dma = (struct vfio_dma){ .iova = VFIO_IOVA_ANY, .fd = -1, .prot = prot };
-	if (!size || size > SIZE_MAX - page)
-		return error_set(&dev->error, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "allocating %zu bytes for DMA", size);
-	dma->size = align_up(size, page);
-	r = allocate(dma);
-	if (r < 0)
-		error_system(&dev->error, -r, "allocating %zu bytes for DMA", dma->size);
-	else
-		r = map(dev, dma, true);
-	if (r < 0) {
-		release(dma);
+	if (!s)
 		*dma = (struct vfio_dma){ .fd = -1 };
-	}
-	return r;
+	return s ? chunks_alloc(s, dma, size, prot, &dev->error) : -ENOMEM;
 }
 
 EXPORT int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma)
 {
-	bool gone = true;
-	int r = dma->size ? unmap(dev, dma->iova, dma->size, &gone) : 0;
+	struct vfio_space *s = space_of(dev);
 
-	if (gone)
-		*dma = (struct vfio_dma){ .fd = -1 };
-	return r;
+	return s ? maps_free(s, dma, &dev->error) : -ENOMEM;
 }
 
-EXPORT int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits)
+/* Does the map show some of the caller's memory at [vaddr, vaddr + size)? */
+static bool shows(const struct dma_entry *e, const void *vaddr, size_t size)
 {
-	struct driver *d = driver_of(dev);
+	uintptr_t asked = (uintptr_t)vaddr, mapped = (uintptr_t)e->dma.vaddr;
 
-	if (!d)
+	return !e->chunk && (asked < mapped ? mapped - asked < size : asked - mapped < e->dma.size);
+}
+
+EXPORT int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size)
+{
+	struct range_walk walk = { .at = 0, .last = UINT64_MAX };
+	struct vfio_space *s = space_of(dev);
+	struct range range;
+	int r = 0, n = 0;
+
+	if (!s)
 		return -ENOMEM;
-	if (bits < 12 || bits > 64)
-		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
-				 "give 12 to 64", "%u address bits", bits);
-	d->dma_bits = bits;
-	return 0;
-}
+	while (size && r >= 0 && range_map_step(&s->maps, &walk, &range)) {
+		const struct dma_entry *e = range.value;
 
-void driver_dma_close(struct vfio_dev *dev)
-{
-	struct dma_entry *e;
-	uint64_t unused;
-
-	while ((e = TAILQ_FIRST(&dev->driver->dma))) {
-		dev->backend->dma_unmap(dev, e->dma.iova, e->dma.size, &unused);
-		forget(dev->driver, e);
+		if (shows(e, vaddr, size)) {
+			r = maps_remove(s, range.start, e->dma.size, &dev->error);
+			n++;
+		}
 	}
+	return r < 0 ? r : n;
 }

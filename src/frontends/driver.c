@@ -24,10 +24,10 @@ struct driver *driver_of(struct vfio_dev *dev)
 			error_system(&dev->error, ENOMEM, "keeping a driver's state");
 			return NULL;
 		}
+		dev->driver->dev = dev;
 		SLIST_INIT(&dev->driver->maps);
-		TAILQ_INIT(&dev->driver->dma);
-		dev->driver->dma_bits = 64;
 		dev->driver->fault_fd = -1;
+		driver_dma_open(dev->driver);
 	}
 	return dev->driver;
 }

@@ -5,7 +5,7 @@
  *   driver.c   what the device is, registers, life
  *   channel.c  what PCI cannot tell: where a write went, records, policy
  *   irqs.c     interrupts
- *   dma.c      memory
+ *   space.h    memory
  *   faults.c   what the device says of its memory: maps, limits, faults, dirty pages
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H
@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 
 #include "contract.h"
+#include "frontends/space.h"
 
 #define DRIVER_INDEXES 5
 
@@ -26,13 +27,6 @@ struct register_map {
 	uint8_t *addr;
 };
 
-/* Memory that is mapped for the device; in order of IOVA. */
-struct dma_entry {
-	TAILQ_ENTRY(dma_entry) link;
-	struct vfio_dma dma;
-	bool ours;		/* made by vfio_dma_alloc() */
-};
-
 /* The eventfds of an interrupt index that vfio_irq_enable() made. */
 struct irq_entry {
 	int *fds;
@@ -40,11 +34,16 @@ struct irq_entry {
 };
 
 struct driver {
+	struct vfio_dev *dev;
 	SLIST_HEAD(, register_map) maps;
-	TAILQ_HEAD(dma_list, dma_entry) dma;
 	struct irq_entry irqs[DRIVER_INDEXES];
-	unsigned int dma_bits;
 	int fault_fd;		/* -1: not made yet */
+	struct vfio_space *space;	/* what it is attached to, */
+	LIST_ENTRY(driver) member;	/* and among which others; */
+	struct vfio_space own;		/* this one at first */
+	unsigned int dma_bits;
+	unsigned int nranges;		/* 0: not asked yet */
+	struct vfio_iova_range ranges[VFIO_MAX_IOVA_RANGES];
 };
 
 /* The state of dev, made at need; NULL and a record when there is no memory. */
@@ -64,6 +63,9 @@ int driver_cannot_tell(struct vfio_dev *dev, const char *what);
 void driver_faults_close(struct vfio_dev *dev);
 
 void driver_irqs_close(struct vfio_dev *dev);
+
+/* space.c */
+void driver_dma_open(struct driver *d);
 void driver_dma_close(struct vfio_dev *dev);
 
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of the library's own. Maps are scarce and slow, small buffers many: they are carved from
+ * chunks, each one map. The first chunk of an address space is of 2 MiB, and each further one as
+ * large as those before it together, so that even very many buffers have few maps.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/export.h"
+#include "frontends/driver.h"
+
+#define CHUNK_MIN PAGES_LARGE
+#define CHUNK_MAX (64u << 20)
+#define PIECE_MAX (256u << 10)		/* what is larger has a map of its own */
+
+void chunk_finish(struct vfio_space *s, struct chunk *chunk)
+{
+	if (chunk->pieces.size)
+		TAILQ_REMOVE(&s->chunks[chunk->prot], chunk, link);
+	buddy_finish(&chunk->pieces);
+	pages_free(&chunk->pages);
+	free(chunk);
+}
+
+static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, struct vfio_error *err)
+{
+	/* First whether there are addresses for it: that costs nothing. */
+	int r = iova_choose(s, size, size < PAGES_LARGE ? DMA_PAGE : PAGES_LARGE, &c->iova, err);
+
+	if (r < 0)
+		return r;
+	r = pages_get(&c->pages, size, s->best_pages);
+	if (r < 0)
+		return error_system(err, -r, "allocating %zu bytes for DMA", size);
+	r = maps_add(s, &(struct vfio_dma){
+		.vaddr = c->pages.addr, .iova = c->iova, .size = size, .fd = c->pages.fd,
+		.prot = c->prot,
+	}, c, err);
+	if (r < 0)
+		pages_free(&c->pages);
+	return r;
+}
+
+/* Memory of size bytes, a multiple of the page size, mapped for all devices. */
+static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, struct chunk **chunk,
+		     struct vfio_error *err)
+{
+	int r;
+
+	*chunk = calloc(1, sizeof(**chunk));
+	if (!*chunk)
+		return error_system(err, ENOMEM, "allocating %zu bytes for DMA", size);
+	(*chunk)->prot = prot;
+	r = chunk_get(s, *chunk, size, err);
+	if (r < 0)
+		free(*chunk);
+	return r;
+}
+
+static void describe(const struct chunk *c, size_t offset, size_t size, struct vfio_dma *dma)
+{
+	*dma = (struct vfio_dma){
+		.vaddr = (uint8_t *)c->pages.addr + offset, .iova = c->iova + offset, .size = size,
+		.fd = c->pages.fd, .fd_offset = offset, .prot = c->prot, .pages = c->pages.kind,
+	};
+}
+
+/* ---- small buffers ------------------------------------------------------------------------- */
+
+/* A piece may have been used before. */
+static bool carve(struct chunk *c, size_t size, struct vfio_dma *dma)
+{
+	ssize_t offset = buddy_take(&c->pieces, size);
+
+	if (offset < 0)
+		return false;
+	describe(c, offset, size, dma);
+	memset(dma->vaddr, 0, size);
+	return true;
+}
+
+/* From the oldest chunk that has room: so the younger ones may get empty, and go. */
+static bool carve_any(struct vfio_space *s, size_t size, uint32_t prot, struct vfio_dma *dma)
+{
+	struct chunk *c;
+
+	TAILQ_FOREACH(c, &s->chunks[prot], link)
+		if (iova_suits_all(s, c->iova, c->pages.size) && carve(c, size, dma))
+			return true;
+	return false;
+}
+
+static size_t wanted_size(const struct vfio_space *s, uint32_t prot)
+{
+	size_t size = 0;
+	const struct chunk *c;
+
+	TAILQ_FOREACH(c, &s->chunks[prot], link)
+		size += c->pages.size;
+	if (size < CHUNK_MIN)
+		return CHUNK_MIN;
+	return size > CHUNK_MAX ? CHUNK_MAX : size;
+}
+
+/* Make it one that is carved; if that fails, it goes. */
+static int chunk_cut(struct vfio_space *s, struct chunk *c, struct vfio_error *err)
+{
+	size_t size = c->pages.size;
+
+	if (buddy_init(&c->pieces, size) == 0) {
+		TAILQ_INSERT_TAIL(&s->chunks[c->prot], c, link);
+		return 0;
+	}
+	buddy_finish(&c->pieces);
+	maps_remove(s, c->iova, size, err);
+	return error_system(err, ENOMEM, "carving %zu bytes for DMA", size);
+}
+
+/* A chunk for a piece of size bytes at least: smaller where addresses or memory are scarce. */
+static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vfio_dma *dma,
+		     struct vfio_error *err)
+{
+	size_t page = sysconf(_SC_PAGESIZE), block = wanted_size(s, prot);
+	size_t least = size < page ? page : size;
+	struct chunk *c;
+	int r = chunk_new(s, block, prot, &c, err);
+
+	while ((r == -ENOSPC || r == -ENOMEM) && block / 2 >= least) {
+		block /= 2;
+		r = chunk_new(s, block, prot, &c, err);
+	}
+	if (r == 0)
+		r = chunk_cut(s, c, err);
+	if (r == 0)
+		carve(c, size, dma);
+	return r;
+}
+
+/* ---- all of them --------------------------------------------------------------------------- */
+
+static int check(size_t size, uint32_t prot, struct vfio_error *err)
+{
+	if (!size || size > SIZE_MAX / 2)
+		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
+				 "allocating %zu bytes for DMA", size);
+	if (!prot || prot > VFIO_DMA_RW)
+		return error_set(err, EINVAL, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
+				 "give VFIO_DMA_READ, VFIO_DMA_WRITE or both",
+				 "allocating %zu bytes for DMA with directions %#x", size, prot);
+	return 0;
+}
+
+int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32_t prot,
+		 struct vfio_error *err)
+{
+	struct chunk *c;
+	int r = check(size, prot, err);
+
+	*dma = (struct vfio_dma){ .fd = -1 };
+	if (r < 0)
+		return r;
+	size = align_up(size, BUDDY_MIN);
+	if (size <= PIECE_MAX)
+		return carve_any(s, size, prot, dma) ? 0 : carve_new(s, size, prot, dma, err);
+	r = chunk_new(s, align_up(size, sysconf(_SC_PAGESIZE)), prot, &c, err);
+	if (r == 0)
+		describe(c, 0, size, dma);
+	return r;
+}
+
+EXPORT int vfio_dma_set_pages(struct vfio_dev *dev, uint32_t best)
+{
+	struct driver *d = driver_of(dev);
+
+	if (!d)
+		return -ENOMEM;
+	if (best < VFIO_PAGES_HUGETLBFS || best > VFIO_PAGES_PLAIN)
+		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
+				 "give VFIO_PAGES_HUGETLBFS to VFIO_PAGES_PLAIN",
+				 "pages of kind %u", best);
+	d->space->best_pages = best;
+	return 0;
+}
