@@ -283,16 +283,18 @@ struct vfio_dma {
  * bytes. Address and I/O address are aligned to the next power of two from size, at most to 4096;
  * from 2 MiB on to that. Small buffers are carved from large maps, so that a device has few of them
  * whatever their number. The I/O address is below the limit of vfio_dma_set_bits(), and where
- * vfio_iova_ranges() allows it. The memory is a sealed memory file (fd, fd_offset), so that a device
- * in another process uses it in place; it is resident, of the best pages that there are
- * (dma->pages), and was used by no device before.
+ * vfio_iova_ranges() allows it. The memory is a memory file (fd, fd_offset), sealed where that can
+ * be, so that a device in another process uses it in place; it is resident, and of the best pages
+ * that there are (dma->pages).
  */
 int vfio_dma_alloc(struct vfio_dev *dev, struct vfio_dma *dma, size_t size, uint32_t prot);
 
 /*
  * Unmap what vfio_dma_alloc() or vfio_dma_map() has filled; memory of vfio_dma_alloc() is freed. When
- * this returns, the device no longer touches the memory. Accepts a *dma whose size is 0; -ENOENT,
- * and nothing happens, when it is not mapped (any more).
+ * this returns, the device no longer touches the memory, unless it was carved from a larger map
+ * (buffers up to 256 KiB): that stays, the next buffer may be where this one was, and so the device
+ * must be done with it before. Accepts a *dma whose size is 0; -ENOENT, and nothing happens, when it
+ * is not mapped (any more).
  */
 int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
 
