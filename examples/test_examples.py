@@ -75,6 +75,32 @@ def test_doorbell_driver_with_another_device():
     assert 'VFIO-401' in err
 
 
+@pytest.fixture
+def doorbell(tmp_path):
+    """The device string of a doorbell that vfiod serves."""
+    path = tmp_path / 'doorbell.sock'
+    with subprocess.Popen([BUILD.parent / 'vfiod' / 'vfiod', '--device',
+                           BUILD / 'doorbell-device.so', '--socket-path', path]) as vfiod:
+        end = time.monotonic() + 20
+        while not path.is_socket():
+            assert vfiod.poll() is None, 'vfiod ended at once'
+            assert time.monotonic() < end, 'vfiod made no socket'
+            time.sleep(0.01)
+        yield f'unix:{path}'
+        vfiod.terminate()
+
+
+def test_two_devices(doorbell):
+    assert run('two-devices', f'{BUILD}/doorbell-device.so', doorbell) == (0, '42\n', '')
+    assert run('two-devices', doorbell, f'{BUILD}/doorbell-device.so') == (0, '42\n', '')
+
+
+def test_two_devices_of_which_one_is_not_there(tmp_path):
+    status, out, err = run('two-devices', f'{BUILD}/doorbell-device.so', f'unix:{tmp_path}/nobody')
+    assert (status, out) == (1, '')
+    assert 'VFIO-103' in err
+
+
 @pytest.mark.parametrize('source', sorted(HERE.glob('*.c')), ids=lambda path: path.name)
 def test_is_short_and_named_in_the_readme(source):
     assert len(source.read_text().splitlines()) <= 64
