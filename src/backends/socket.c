@@ -84,7 +84,7 @@ static void explain(struct sock *s, int err)
 	s->link.end = 0;
 }
 
-static int call(struct sock *s, struct exchange *x)
+int socket_call(struct sock *s, struct exchange *x)
 {
 	int r = link_call(&s->link, x);
 
@@ -138,7 +138,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .takes_fd = true,
 		.what = "asking for a region",
 	};
-	int r = call(s, &x);
+	int r = socket_call(s, &x);
 
 	if (r < 0)
 		return r;
@@ -203,7 +203,7 @@ static int sock_irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_i
 		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
 		.what = "asking for an interrupt index",
 	};
-	int r = call(sock_of(dev), &x);
+	int r = socket_call(sock_of(dev), &x);
 
 	if (r < 0)
 		return r;
@@ -242,7 +242,7 @@ static ssize_t access_once(struct sock *s, bool write, uint32_t region, uint64_t
 	if (!reply)
 		return error_system(&s->dev.error, ENOMEM, "%s", x.what);
 	x.reply = reply;
-	r = call(s, &x);
+	r = socket_call(s, &x);
 	if (r == 0) {
 		memcpy(&q, reply, sizeof(q));
 		if (q.count > len || x.reply_len != sizeof(q) + (write ? 0 : q.count))
@@ -301,7 +301,7 @@ static int sock_reset(struct vfio_dev *dev)
 {
 	struct exchange x = { .command = WIRE_RESET, .what = "resetting the device" };
 
-	return call(sock_of(dev), &x);
+	return socket_call(sock_of(dev), &x);
 }
 
 /* ---- interrupts --------------------------------------------------------------------------- */
@@ -327,7 +327,7 @@ static int set_run(struct sock *s, const struct irq_request *request, uint32_t f
 		x.fds = request->fds + first;
 		x.nfds = count;
 	}
-	return call(s, &x);
+	return socket_call(s, &x);
 }
 
 /* After a failure half-way. What went wrong before is what is told. */
@@ -415,132 +415,6 @@ static int sock_set_irqs(struct vfio_dev *dev, const struct irq_request *request
 	return r < 0 ? r : set_eventfds(s, request);
 }
 
-/* ---- DMA ---------------------------------------------------------------------------------- */
-
-/*
- * The descriptor to send, or -1: servers take memory files only, which are those that have seals.
- * Other memory that is here, too, they get by message.
- */
-static int memory_fd(const struct dma_map *map)
-{
-	return map->vaddr && fcntl(map->fd, F_GET_SEALS) < 0 ? -1 : map->fd;
-}
-
-/* fd -1: its bytes go by message. */
-static int send_map(struct sock *s, const struct dma_map *map, int fd, uint64_t offset,
-		    uint32_t flags)
-{
-	struct wire_dma_map q = {
-		.argsz = sizeof(q), .flags = map->prot | flags, .offset = offset,
-		.iova = map->iova, .size = map->size,
-	};
-	struct exchange x = {
-		.command = WIRE_DMA_MAP, .fixed = &q, .fixed_len = sizeof(q),
-		.fds = &fd, .nfds = fd >= 0 ? 1 : 0,
-		.what = "mapping memory", .len = map->size, .at = map->iova,
-	};
-
-	return call(s, &x);
-}
-
-/*
- * The server gets all of this process's memory, or of the process that map's descriptor is for. One
- * that does not know of such descriptors refuses the first.
- */
-static int send_process_map(struct sock *s, const struct dma_map *map)
-{
-	int fd = map->fd;
-	int r = -ENOTSUP;
-
-	if (map->vaddr)
-		fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && !s->takes_no_process)
-		r = send_map(s, map, fd, map->vaddr ? (uintptr_t)map->vaddr : map->fd_offset,
-			     WIRE_MAP_PROCESS);
-	if (map->vaddr)
-		fd_close(&fd);
-	if (r == 0 || s->link.fd < 0 || !(map->vaddr || map->peer))
-		return r;
-	s->takes_no_process = true;
-	return send_map(s, map, -1, 0, 0);
-}
-
-static int send_any_map(struct sock *s, const struct dma_map *map)
-{
-	int fd = memory_fd(map);
-
-	if (map->by_process && fd < 0)
-		return send_process_map(s, map);
-	return send_map(s, map, fd, fd >= 0 ? map->fd_offset : 0, 0);
-}
-
-static int sock_dma_map(struct vfio_dev *dev, const struct dma_map *map)
-{
-	struct sock *s = sock_of(dev);
-	size_t before = s->space.ranges.count;
-	uint64_t unused;
-	int r = space_map(&s->space, map, &dev->error);
-
-	if (r < 0)
-		return r;
-	if (s->space.ranges.count == before)
-		return 0;		/* it was there already */
-	r = send_any_map(s, map);
-	if (r < 0)
-		space_unmap(&s->space, map->iova, map->size, &unused, NULL, NULL, NULL);
-	return r;
-}
-
-/*
- * The server unmaps one map at a time (vfio-user: "must match exactly one"), we as the contract
- * says.
- */
-struct unmap {
-	struct sock *sock;
-	int r;
-};
-
-static void send_unmap(void *arg, uint64_t iova, uint64_t size)
-{
-	struct unmap *u = arg;
-	struct wire_dma_unmap q = { .argsz = sizeof(q), .iova = iova, .size = size };
-	struct exchange x = {
-		.command = WIRE_DMA_UNMAP, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
-		.what = "unmapping memory", .len = size, .at = iova,
-	};
-	int r = call(u->sock, &x);
-	if (u->r == 0)
-		u->r = r;
-}
-
-/* All with one message; false when the server is to be told of each. */
-static bool send_unmap_all(struct sock *s)
-{
-	struct wire_dma_unmap q = { .argsz = sizeof(q), .flags = WIRE_UNMAP_ALL };
-	struct exchange x = {
-		.command = WIRE_DMA_UNMAP, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = &q, .reply_least = sizeof(q), .reply_room = sizeof(q),
-		.what = "unmapping all memory",
-	};
-
-	if (s->space.ranges.count < 2 || s->unmaps_one)
-		return false;
-	s->unmaps_one = call(s, &x) < 0;
-	return !s->unmaps_one;
-}
-
-static int sock_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
-{
-	struct sock *s = sock_of(dev);
-	struct unmap u = { .sock = s };
-	bool done = iova == 0 && size == DMA_ALL && send_unmap_all(s);
-	int r = space_unmap(&s->space, iova, size, unmapped, done ? NULL : send_unmap, &u,
-			    &dev->error);
-
-	return r < 0 ? r : u.r;
-}
-
 /* ---- the rest ----------------------------------------------------------------------------- */
 
 /* The eventfds are the server's affair. */
@@ -616,8 +490,8 @@ const struct backend socket_backend = {
 	.write = sock_write,
 	.irq_info = sock_irq_info,
 	.set_irqs = sock_set_irqs,
-	.dma_map = sock_dma_map,
-	.dma_unmap = sock_dma_unmap,
+	.dma_map = socket_dma_map,
+	.dma_unmap = socket_dma_unmap,
 	.reset = sock_reset,
 	.distrust = sock_distrust,
 	.mend = sock_mend,

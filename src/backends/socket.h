@@ -4,6 +4,7 @@
  *
  *   link.c         one command at a time and its reply; the server's requests for our memory
  *   socket.c       the contract, each call as a command
+ *   socket_dma.c   the part of it that is about memory
  *   socket_open.c  connecting, greeting, and what can go wrong then
  */
 #ifndef LIBVFIO_BACKENDS_SOCKET_H
@@ -36,9 +37,16 @@ struct sock {
 
 extern const struct backend socket_backend;
 
+/* link_call(), and what the server knows about a refusal. */
+int socket_call(struct sock *s, struct exchange *x);
+
 /* Forget what came over the connection, and close it. */
 void socket_disconnect(struct sock *s);
 /* The same, and connect anew: the only way back to power-on that the protocol has. */
 int socket_reconnect(struct sock *s);
+
+/* socket_dma.c */
+int socket_dma_map(struct vfio_dev *dev, const struct dma_map *map);
+int socket_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
 
 #endif
