@@ -34,7 +34,7 @@ DEVICES = {'mill': MILL, 'edu': EDU, 'red': MILL, 'green': MILL, 'blue': MILL}
 HONEST, HOSTILE = ['mill', 'edu'], ['red', 'green', 'blue']
 
 TIMEOUT_MS = 2000           # replies.c has a client that is later than that
-GROWTH = 8 << 20            # bytes more than before: what the allocator keeps of 65 535 maps
+GROWTH = 16 << 20           # bytes more than before: what the allocator keeps of many maps
 END = 120                   # seconds for whatever should end soon
 # Under AddressSanitizer: keep nothing of what was freed, so that what is left is a leak.
 FRUGAL = ['quarantine_size_mb=0', 'thread_local_quarantine_size_kb=0', 'malloc_context_size=0']
