@@ -89,17 +89,27 @@ static int check_access(struct reader *r, uint64_t iova, size_t len, uint32_t pr
 	return 0;
 }
 
+static bool is_piece_lost(const struct reader *r)
+{
+	const struct mapping *m = r->last.value;
+
+	return (gate_of(r->space) & GATE_LOST) && memory_is_lost(&m->memory);
+}
+
 static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bool write)
 {
 	const struct mapping *m = r->last.value;
 
 	if (!(r->last.word & MAP_IN_PLACE))
 		return memory_copy(&m->memory, iova - r->last.start, iova, buf, len, write);
+	/* What stands in for a lost file is memory of ours: nobody fills that for nothing. */
+	if (is_piece_lost(r))
+		return -EIO;
 	if (write)
 		memcpy(address(&r->last, iova), buf, len);
 	else
 		memcpy(buf, address(&r->last, iova), len);
-	return (gate_of(r->space) & GATE_LOST) && memory_is_lost(&m->memory) ? -EIO : 0;
+	return is_piece_lost(r) ? -EIO : 0;
 }
 
 /*

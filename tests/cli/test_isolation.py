@@ -8,8 +8,11 @@ the mill of tests/torture, which moves more.
 import errno
 import json
 import os
+import pathlib
 import pwd
+import re
 import signal
+import struct
 import subprocess
 import traceback
 
@@ -21,7 +24,7 @@ from conftest import BUILD, is_alive, wait_for
 from dma import FILL, FROM_BUFFER, HOLD, TO_BUFFER, deposit, fetch, run
 from lsvfio import devices
 from vfiod_client import needs_root
-from wire import BAR0, PAGE, READ, WRITE, Cmd
+from wire import BAR0, MIB, PAGE, READ, WRITE, Cmd
 
 HONEST = BUILD / 'tests' / 'torture' / 'honest'
 MILL = BUILD / 'tests' / 'torture' / 'mill.so'
@@ -309,6 +312,31 @@ def test_nothing_is_written_after_unmap(probe, sealed, how):
             client.post(Cmd.REGION_WRITE, order, flags=wire.NO_REPLY)
         client.ping()
         assert os.pread(file, 4 * PAGE, 0) == b'\x22' * 4 * PAGE
+
+
+def private_memory(pid):
+    """Bytes of memory that a process has and no file."""
+    status = pathlib.Path(f'/proc/{pid}/status').read_text(encoding='utf-8')
+    return int(re.search(r'^RssAnon:\s+(\d+) kB', status, re.MULTILINE)[1]) << 10
+
+
+def test_writes_to_memory_that_is_lost_cost_no_memory(start, directory):
+    """A file that is cut off is as large as its owner said; the server does not fill that."""
+    vfiod = start('--device', MILL, '--socket-path', directory / 's').wait_ready()
+    pid = vfiod.device('mill')['pid']
+    with wire.Client(directory / 's') as client, dma.file_of(256 * MIB // PAGE) as file, \
+            dma.file_of(MIB // PAGE) as source:
+        client.hello()
+        client.bus_master()
+        client.map(0, 256 * MIB, file)
+        client.map(1 << 40, MIB, source)
+        os.truncate(file, 0)
+        before = private_memory(pid)
+        for at in range(0, 256 * MIB, MIB):
+            client.write(BAR0, 0, struct.pack('=4Q', 1 << 40, at, MIB, 1))
+            assert client.get(BAR0, 0x20, 8) == errno.EIO
+        assert private_memory(pid) - before < 16 * MIB
+    assert vfiod.device('mill')['restarts'] == 0
 
 
 # ---- memory without a descriptor -------------------------------------------------------------
