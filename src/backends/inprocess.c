@@ -73,7 +73,8 @@ static int in_reset(struct vfio_dev *dev)
 static void in_distrust(struct vfio_dev *dev, bool guarded)
 {
 	signaler_start(&function_of(dev)->signaler);
-	function_of(dev)->space.files.guarded = guarded;
+	if (guarded)
+		memory_files_guard(&function_of(dev)->space.files);
 }
 
 static bool in_mend(struct vfio_dev *dev, const void *addr)

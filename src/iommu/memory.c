@@ -9,6 +9,7 @@
 #include <string.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -17,6 +18,9 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/fd.h"
+
+/* More than an address space has. */
+#define LOST_MOST (1ull << 60)
 
 /* A key, and what was found for it. */
 struct memory_file {
@@ -36,13 +40,34 @@ struct memory_file {
 
 void memory_files_init(struct memory_files *files)
 {
-	*files = (struct memory_files){ 0 };
+	*files = (struct memory_files){ .zeros = -1 };
 	range_map_init(&files->places);
+}
+
+/* As large as any: what is not touched costs nothing, not even a promise of memory. */
+void memory_files_guard(struct memory_files *files)
+{
+	struct rlimit most;
+
+	if (files->zeros >= 0 || getrlimit(RLIMIT_FSIZE, &most) < 0 || most.rlim_cur < LOST_MOST)
+		return;
+	files->zeros = memfd_create("lost", MFD_CLOEXEC);
+	if (files->zeros >= 0 && ftruncate(files->zeros, LOST_MOST) < 0)
+		fd_close(&files->zeros);
+}
+
+/* What a device has put there for one client is not for the next one. */
+void memory_files_blank(struct memory_files *files)
+{
+	if (files->zeros >= 0 && (ftruncate(files->zeros, 0) < 0 ||
+				  ftruncate(files->zeros, LOST_MOST) < 0))
+		fd_close(&files->zeros);
 }
 
 void memory_files_finish(struct memory_files *files)
 {
 	range_map_finish(&files->places);
+	fd_close(&files->zeros);
 }
 
 #define COMPARE(x, y) do { if ((x) != (y)) return (x) < (y) ? -1 : 1; } while (0)
@@ -109,7 +134,7 @@ static int reach(struct memory_file *f, const struct dma_map *map, struct vfio_e
 		f->fd = fd_copy(map->fd);
 		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
 	}
-	f->solid = f->files->guarded || (f->sealed && !is_huge(map->fd));
+	f->solid = f->files->zeros >= 0 || (f->sealed && !is_huge(map->fd));
 	f->base = mmap(NULL, f->size, prot, MAP_SHARED, map->fd, 0);
 	if (f->base == MAP_FAILED)
 		return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
@@ -300,16 +325,16 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map)
  */
 bool memory_mend(struct memory_files *files, const void *addr)
 {
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
 	struct memory_file *f;
 	struct range place;
 	uint64_t version;
 
-	if (!files->guarded || !range_map_peek(&files->places, (uintptr_t)addr, &place, &version))
+	if (files->zeros < 0 || !range_map_peek(&files->places, (uintptr_t)addr, &place, &version))
 		return false;
 	f = place.value;
 	__atomic_store_n(&f->lost, true, __ATOMIC_SEQ_CST);
-	return mmap(f->base, f->size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
+	return mmap(f->base, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, files->zeros,
+		    0) != MAP_FAILED;
 }
 
 bool memory_is_lost(const struct memory *m)

@@ -27,7 +27,7 @@ struct memory_file;
 struct memory_files {
 	void *tree;
 	struct range_map places;
-	bool guarded;			/* memory_mend() is called where touching a file fails */
+	int zeros;			/* what memory_mend() puts in a file's place; -1: not guarded */
 };
 
 /* access says which of the others are there. */
@@ -40,6 +40,10 @@ struct memory {
 };
 
 void memory_files_init(struct memory_files *files);
+/* From now on memory_mend() is called where touching a file fails; if that can be had. */
+void memory_files_guard(struct memory_files *files);
+/* Files were lost, and no map comes from any more. */
+void memory_files_blank(struct memory_files *files);
 /* No map comes from them any more. */
 void memory_files_finish(struct memory_files *files);
 

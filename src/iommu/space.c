@@ -163,6 +163,8 @@ void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 {
 	tell_gone(s, 0, UINT64_MAX, gone, arg);
 	take(s, 0, UINT64_MAX);
+	if (s->gate & GATE_LOST)
+		memory_files_blank(&s->files);
 	__atomic_and_fetch(&s->gate, ~GATE_LOST, __ATOMIC_SEQ_CST);
 	space_dirty_stop(s);
 	pthread_mutex_lock(&s->fault_lock);

@@ -34,7 +34,7 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 static int set_up(void **state)
 {
 	space_init(&space);
-	space.files.guarded = true;
+	memory_files_guard(&space.files);
 	signals = 0;
 	return 0;
 }
@@ -114,6 +114,26 @@ static void a_span_goes_on_with_zeros(void **state)
 	close(fd);
 }
 
+/* What stood in for a lost file is not seen by who comes next. */
+static void nothing_is_left_for_the_next_client(void **state)
+{
+	struct vfio_span span;
+
+	for (int client = 0; client < 2; client++) {
+		int fd = map_file(IOVA, 0);
+		volatile uint8_t *at;
+
+		assert_int_equal(space_spans(&space, IOVA, PAGE, VFIO_DMA_RW, &span, 1), 1);
+		at = span.addr;
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(at[100], 0);
+		at[100] = 7;
+		assert_int_equal(signals, client + 1);
+		space_clear(&space, NULL, NULL);
+		close(fd);
+	}
+}
+
 /* It can be mapped anew, with what is left of it, once it is unmapped or beside that. */
 static void a_lost_file_can_come_back(void **state)
 {
@@ -162,7 +182,6 @@ static void what_is_not_the_clients_is_not_mended(void **state)
 
 	assert_false(space_mend(&space, &fd));
 	assert_false(space_mend(&space, NULL));
-	space.files.guarded = false;
 	assert_false(space_mend(&space, &space));
 	close(fd);
 }
@@ -174,6 +193,7 @@ int main(void)
 		TEST(any_file_is_used_in_place),
 		TEST(a_copy_finds_it_lost),
 		TEST(a_span_goes_on_with_zeros),
+		TEST(nothing_is_left_for_the_next_client),
 		TEST(a_lost_file_can_come_back),
 		TEST(a_hole_in_a_huge_page),
 		TEST(what_is_not_the_clients_is_not_mended),
