@@ -9,6 +9,7 @@
 #include <string.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -207,11 +208,17 @@ static int get_plain(struct pages *p, const struct pages_places *places)
 	return fd < 0 ? -errno : use_file(p, fd, VFIO_PAGES_PLAIN, sysconf(_SC_PAGESIZE));
 }
 
-/* Filling more than there is would end processes that have nothing to do with it, or this one. */
+/*
+ * More than there is, or than the process may have in a file: trying would end processes that have
+ * nothing to do with it, or this one, by SIGXFSZ.
+ */
 static bool is_too_much(size_t size)
 {
+	struct rlimit limit;
 	struct sysinfo s;
 
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur)
+		return true;
 	return sysinfo(&s) == 0 && size / s.mem_unit > s.totalram + s.totalswap;
 }
 

@@ -41,8 +41,8 @@ struct pages_places {
  * Get size bytes, a multiple of the system's page size, of the first kind from best on that can be
  * had, at a multiple of the page size (and see PAGES_LARGE). Huge pages are not wasted: reserved
  * ones are used where they fill the size exactly, and transparent ones where the size is one at
- * least. 0; -EINVAL for a size that is no multiple or 0; -ENOMEM for more than the machine has; or
- * the errno of the last resort.
+ * least. 0; -EINVAL for a size that is no multiple or 0; -ENOMEM for more than the machine has, or
+ * RLIMIT_FSIZE allows; or the errno of the last resort.
  */
 int pages_get(struct pages *p, size_t size, uint32_t best);
 

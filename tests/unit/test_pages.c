@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -177,6 +178,22 @@ static void sizes_that_cannot_be_had(void **state)
 		assert_null(p.addr);
 		pages_free(&p);
 	}
+}
+
+/* Without the signal by which the kernel ends a process that would make a larger file. */
+static void more_than_a_file_may_have(void **state)
+{
+	struct rlimit before, limit;
+	struct pages p;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = 4 * PAGE;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(pages_get(&p, 5 * PAGE, VFIO_PAGES_HUGETLBFS), -ENOMEM);
+	assert_int_equal(pages_get(&p, 4 * PAGE, VFIO_PAGES_HUGETLBFS), 0);
+	check_and_free(&p, 4 * PAGE, VFIO_PAGES_PLAIN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
 static void failing_leaves_nothing_open(void **state)
@@ -390,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_pages),
 		cmocka_unit_test(sizes_that_cannot_be_had),
+		cmocka_unit_test(more_than_a_file_may_have),
 		cmocka_unit_test(failing_leaves_nothing_open),
 		cmocka_unit_test(a_small_page_is_never_a_huge_one),
 		DESCRIBED(a_folder_that_is_no_hugetlbfs),
