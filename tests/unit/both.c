@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "function/function.h"
+
 static bool use_socket;
 
 static void *serve(void *arg)
@@ -93,6 +95,22 @@ void both_stop_serving(struct both *b)
 	vfio_server_stop(b->server);
 	pthread_join(b->thread, NULL);
 	b->serving = false;
+}
+
+void both_limit(struct both *b, uint64_t maps, uint64_t bytes)
+{
+	both_stop_serving(b);
+	space_limit(&b->model.fn->space, maps, bytes);
+	if (b->is_socket)
+		assert_int_equal(both_start_serving(b), 0);
+}
+
+void both_allow(struct both *b, const struct vfio_iova_range *ranges, unsigned int n)
+{
+	both_stop_serving(b);
+	assert_int_equal(space_allow(&b->model.fn->space, ranges, n, NULL), 0);
+	if (b->is_socket)
+		assert_int_equal(both_start_serving(b), 0);
 }
 
 void both_close(struct both *b)

@@ -49,6 +49,13 @@ int both_new_server(struct both *b, const struct vfio_server_options *options);
 int both_start_serving(struct both *b);
 void both_stop_serving(struct both *b);
 
+/*
+ * Maps and bytes that the device grants, and I/O addresses that it allows (n 0: all). A server's
+ * thread is stopped meanwhile.
+ */
+void both_limit(struct both *b, uint64_t maps, uint64_t bytes);
+void both_allow(struct both *b, const struct vfio_iova_range *ranges, unsigned int n);
+
 /* Assert that the last call left a record with this errno and code, in words. */
 void assert_record(const struct vfio_error *e, int err, enum vfio_error_code code);
 

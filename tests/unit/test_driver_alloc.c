@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "function/function.h"
-
 #define PAGE 0x1000u
 #define MIB  (1u << 20)
 
@@ -376,7 +374,7 @@ static void little_may_be_mapped(void **state)
 	struct both *b = *state;
 	struct vfio_dma dma, extra;
 
-	space_limit(&b->model.fn->space, 1, 100000);
+	both_limit(b, 1, 100000);
 	alloc(b, &dma, 30000, VFIO_DMA_RW);			/* a chunk of 64 KiB fits */
 	alloc(b, &extra, 30000, VFIO_DMA_RW);
 	assert_int_equal(maps(b), 1);

@@ -9,8 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "function/function.h"
-
 #define PAGE 0x1000u
 #define TOP  0xfffffffffffff000ull
 #define N    4u			/* devices, every other one behind a socket */
@@ -305,9 +303,7 @@ static void a_map_that_one_refuses_nobody_has(void **state)
 	attach_all(f);
 	assert_int_equal(map_at(f, 0x40000, PAGE), 0);
 	for (unsigned int i = 0; i < N; i++) {
-		struct space *limited = &f->b[i].model.fn->space;
-
-		space_limit(limited, 1, UINT64_MAX);
+		both_limit(&f->b[i], 1, UINT64_MAX);
 		assert_int_equal(map_at(f, 0x50000, PAGE), -ENOSPC);
 		assert_record(last(f), ENOSPC, VFIO_E_DMA_LIMIT);
 		assert_int_equal(vfio_space_alloc(f->space, &dma, PAGE, VFIO_DMA_RW), -ENOSPC);
@@ -321,7 +317,7 @@ static void a_map_that_one_refuses_nobody_has(void **state)
 			assert_no_access(&f->b[k], 0x50000);
 			assert_int_equal(model_dma(&f->b[k], MODEL_DMA_READ, 0x40000, 1), 0);
 		}
-		space_limit(limited, 100, UINT64_MAX);
+		both_limit(&f->b[i], 100, UINT64_MAX);
 	}
 	assert_int_equal(map_at(f, 0x50000, PAGE), 0);
 	assert_maps(f, 2);
@@ -334,14 +330,12 @@ static void a_device_that_refuses_a_map_is_not_attached(void **state)
 	for (uint64_t iova = 0x40000; iova < 0x44000; iova += PAGE)
 		assert_int_equal(map_at(f, iova, PAGE), 0);
 	for (unsigned int i = 0; i < N; i++) {
-		struct space *limited = &f->b[i].model.fn->space;
-
-		space_limit(limited, 3, UINT64_MAX);
+		both_limit(&f->b[i], 3, UINT64_MAX);
 		assert_int_equal(vfio_space_attach(f->space, f->b[i].dev), -ENOSPC);
 		assert_record(last(f), ENOSPC, VFIO_E_DMA_LIMIT);
 		assert_int_equal(maps(&f->b[i]), 0);
 		assert_int_equal(vfio_space_detach(f->b[i].dev), -ENOENT);
-		space_limit(limited, 4, UINT64_MAX);
+		both_limit(&f->b[i], 4, UINT64_MAX);
 		assert_int_equal(vfio_space_attach(f->space, f->b[i].dev), 0);
 		assert_int_equal(maps(&f->b[i]), 4);
 	}
@@ -362,7 +356,7 @@ static void what_a_device_cannot_reach(void **state)
 		assert_int_equal(vfio_dma_set_bits(dev, 33), 0);
 		assert_int_equal(vfio_space_attach(f->space, dev), 0);
 		dev = f->b[2 + i].dev;
-		assert_int_equal(space_allow(&f->b[2 + i].model.fn->space, &allowed, 1, NULL), 0);
+		both_allow(&f->b[2 + i], &allowed, 1);
 		assert_int_equal(vfio_space_attach(f->space, dev), -EINVAL);
 		assert_record(last(f), EINVAL, VFIO_E_IOVA_RANGE);
 	}
@@ -379,8 +373,8 @@ static void addresses_suit_everybody(void **state)
 	struct fixture *f = *state;
 	struct vfio_dma dma;
 
-	assert_int_equal(space_allow(&f->b[1].model.fn->space, first, 2, NULL), 0);
-	assert_int_equal(space_allow(&f->b[2].model.fn->space, second, 2, NULL), 0);
+	both_allow(&f->b[1], first, 2);
+	both_allow(&f->b[2], second, 2);
 	attach_all(f);
 	for (uint64_t iova = 0x48000; iova < 0x50000; iova += PAGE) {
 		dma = here(VFIO_IOVA_ANY, PAGE);
