@@ -295,9 +295,11 @@ static void attach_with_maps(struct run *r)
 
 static void attach_in_turn(struct run *r)
 {
-	uint32_t i = ioas_new(r, NO_FLAGS), j = ioas_new(r, NO_FLAGS);
+	uint32_t i, j;
 
 	section("the device is attached to one and then to another");
+	i = ioas_new(r, NO_FLAGS);
+	j = ioas_new(r, NO_FLAGS);
 	ioas_detach(r);
 	ioas_attach(r, 77);
 	ioas_attach(r, i);
@@ -335,6 +337,7 @@ void record_ioas_attach(struct run *r)
 
 	attach_with_maps(r);
 	attach_in_turn(r);
+	section("rows, where the device is attached");
 	i = ioas_new(r, NO_FLAGS);
 	j = ioas_new(r, NO_FLAGS);
 	ioas_attach(r, i);
@@ -354,9 +357,11 @@ void record_ioas_attach(struct run *r)
 /* As another user, of 24 pages of locked memory. */
 void record_ioas_limits(struct run *r)
 {
-	uint32_t i = ioas_new(r, NO_FLAGS), j = ioas_new(r, NO_FLAGS);
+	uint32_t i, j;
 
 	section("locked memory");
+	i = ioas_new(r, NO_FLAGS);
+	j = ioas_new(r, NO_FLAGS);
 	ioas_map(r, i, READ, at(r, RW), 40 * PAGE, 0);
 	ioas_attach(r, i);
 	ioas_unmap(r, i, 0, ~0ull);
