@@ -138,8 +138,8 @@ static uint8_t *bitmap_memory(void)
 	static uint8_t *memory;
 
 	if (!memory) {
-		memory = mmap(NULL, BITMAP_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			      -1, 0);
+		memory = mmap(NULL, BITMAP_MAX, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (memory == MAP_FAILED || mprotect(memory, BITMAP_USED, PROT_READ | PROT_WRITE))
 			give_up("memory for bitmaps");
 	}

@@ -84,7 +84,7 @@ static void random_unmap(struct run *r, uint64_t start)
 	else if (kind < 95)
 		unmap_argsz(r, 48, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, iova, size, &b);
 	else if (kind < 97)
-		unmap(r, VFIO_DMA_UNMAP_FLAG_ALL | (kind & 1 ? VFIO_DMA_UNMAP_FLAG_VADDR : 0), 0, 0);
+		unmap(r, VFIO_DMA_UNMAP_FLAG_ALL | (kind & 1) * VFIO_DMA_UNMAP_FLAG_VADDR, 0, 0);
 	else
 		unmap_argsz(r, argsz, flags, iova, size, &b);
 }

@@ -106,8 +106,8 @@ void limit_memory(struct run *r, uint64_t bytes)
 {
 	struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
 
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setgroups(0, NULL) || setresgid(USER, USER, USER) ||
-	    setresuid(USER, USER, USER))
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setgroups(0, NULL) ||
+	    setresgid(USER, USER, USER) || setresuid(USER, USER, USER))
 		give_up("another user");
 	r->limited = true;
 	printf("memlock %llx\n", (unsigned long long)bytes);

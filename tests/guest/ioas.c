@@ -129,7 +129,8 @@ uint64_t ioas_map(struct run *r, uint32_t id, uint32_t flags, uint64_t va, uint6
 	struct {
 		uint32_t size, flags, id, reserved;
 		uint64_t va, length, iova;
-	} m = {.size = sizeof(m), .flags = flags, .id = id, .va = va, .length = length, .iova = iova};
+	} m = {.size = sizeof(m), .flags = flags, .id = id, .va = va, .length = length,
+	       .iova = iova};
 
 	printf("M %u %x", id, flags);
 	print_address(r, va);

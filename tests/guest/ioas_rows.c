@@ -51,6 +51,8 @@ static void rows_long(struct run *r, uint32_t i)
 	for (size_t l = 0; l < sizeof(lengths) / sizeof(*lengths); l++) {
 		ioas_map(r, i, FIXED | READ, 0, lengths[l], 0);
 		ioas_map(r, i, FIXED | READ, 1, lengths[l], 1);
+		for (int k = 0; k < 3; k++)
+			ioas_map(r, i, READ, at(r, RW), PAGE, 0);
 		ioas_unmap(r, i, 0, ~0ull);
 	}
 }
@@ -286,7 +288,8 @@ static void attach_with_maps(struct run *r)
 	for (size_t k = 0; k < sizeof(maps) / sizeof(*maps); k++) {
 		uint32_t i = ioas_new(r, NO_FLAGS);
 
-		ioas_map(r, i, FIXED | maps[k].flags, at(r, maps[k].va), maps[k].length, maps[k].iova);
+		ioas_map(r, i, FIXED | maps[k].flags, at(r, maps[k].va), maps[k].length,
+			 maps[k].iova);
 		if (!ioas_attach(r, i))
 			ioas_detach(r);
 		ioas_destroy(r, i);
