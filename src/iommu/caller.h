@@ -15,7 +15,7 @@ struct caller {
 	 * there from then on: the kernel, too, finds out by bringing it in.
 	 */
 	bool (*usable)(void *arg, uint64_t address, uint64_t size, uint32_t prot);
-	/* Fill in how map->size bytes from there are reached: vaddr, fd, fd_offset, by_process, peer. */
+	/* How map->size bytes from there are reached: vaddr, fd, fd_offset, by_process, peer. */
 	void (*locate)(void *arg, uint64_t address, struct dma_map *map);
 	void *arg;
 };

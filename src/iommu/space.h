@@ -105,19 +105,19 @@ void space_finish(struct space *s);
  */
 int space_map(struct space *s, const struct dma_map *map, struct vfio_error *err);
 
-/* What space_map() would say before it looks at the memory; a map that is there is always -EEXIST. */
+/* What space_map() would say before it looks at memory; a map that is there is always -EEXIST. */
 int space_check(const struct space *s, const struct dma_map *map, struct vfio_error *err);
 
 /*
- * The address in this process that the map at start comes from may soon be used otherwise: it is stale,
- * and accesses to it are made with care, so that they fail where touching it would be the end of us.
- * -ENOENT, -ENOMEM.
+ * The address in this process that the map at start comes from may soon be used otherwise: it is
+ * stale, and accesses to it are made with care, so that they fail where touching it would be the
+ * end of us. -ENOENT, -ENOMEM.
  */
 int space_retire(struct space *s, uint64_t start, struct vfio_error *err);
 
 /*
- * The memory of the very map that is at map's iova and size is that of map from now on, and not stale;
- * its direction stays. Accesses go on meanwhile. -ENOENT: there is no such map; and what
+ * The memory of the very map that is at map's iova and size is that of map from now on, and not
+ * stale; its direction stays. Accesses go on meanwhile. -ENOENT: there is no such map; and what
  * memory_init() says.
  */
 int space_renew(struct space *s, const struct dma_map *map, struct vfio_error *err);

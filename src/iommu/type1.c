@@ -39,7 +39,8 @@ static int not_usable(const struct vfio_iommu_type1_dma_map *m, struct vfio_erro
 			 (ull)m->size, (ull)m->iova, (ull)m->vaddr);
 }
 
-static int take_in(const struct type1 *t, uint64_t arg, void *to, size_t len, struct vfio_error *err)
+static int take_in(const struct type1 *t, uint64_t arg, void *to, size_t len,
+		   struct vfio_error *err)
 {
 	return t->caller->read(t->caller->arg, arg, to, len) < 0
 		? type1_bad_address(arg, "reading an argument", err) : 0;
@@ -172,7 +173,7 @@ static int check_map(const struct vfio_iommu_type1_dma_map *m, struct vfio_error
 	if (!is_aligned(m->iova | m->vaddr | m->size, DMA_PAGE))
 		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
 				 "make them multiples of 4096",
-				 "map of %#llx bytes at IOVA %#llx, address %#llx is not page aligned",
+				 "map of %#llx bytes at IOVA %#llx from %#llx: not page aligned",
 				 (ull)m->size, (ull)m->iova, (ull)m->vaddr);
 	return 0;
 }
@@ -190,21 +191,23 @@ static struct dma_map dma_map(const struct type1 *t, const struct vfio_iommu_typ
 }
 
 /*
- * The kernel takes page after page: what it meets first, one that cannot be used or the limit, is what
- * it says. r is what the space says of the map without looking at the memory.
+ * The kernel takes page after page: what it meets first, one that cannot be used or the limit, is
+ * what it says. r is what the space says of the map without looking at the memory.
  */
 static int check_memory(const struct type1 *t, const struct vfio_iommu_type1_dma_map *m,
 			const struct dma_map *map, int r, struct vfio_error *err)
 {
 	const struct vfio_quota *bytes = &t->space->bytes;
+	uint64_t left = bytes->granted > bytes->used ? bytes->granted - bytes->used : 0;
 	uint64_t size = m->size;
 
 	if (r < 0 && r != -ENOMEM)
 		return r;
 	if (r == -ENOMEM)
-		size = (bytes->granted > bytes->used
-			? (bytes->granted - bytes->used) & ~(uint64_t)(DMA_PAGE - 1) : 0) + DMA_PAGE;
-	return t->caller->usable(t->caller->arg, m->vaddr, size, map->prot) ? r : not_usable(m, err);
+		size = left / DMA_PAGE * DMA_PAGE + DMA_PAGE;
+	if (t->caller->usable(t->caller->arg, m->vaddr, size, map->prot))
+		return r;
+	return not_usable(m, err);
 }
 
 /* Memory that was invalidated is mapped again, maybe by another process and elsewhere. */
@@ -332,8 +335,8 @@ static int unmap_range(struct type1 *t, struct unmap *a, uint64_t last, struct v
 }
 
 /*
- * The bits first: whoever writes to a page that goes may do so to the end, so that all of them count
- * as written. Where they cannot be put, maps before that have gone, as the kernel has it.
+ * The bits first: whoever writes to a page that goes may do so to the end, so that all of them
+ * count as written. Where they cannot be put, maps before that have gone, as the kernel has it.
  */
 static int unmap_with_bits(struct type1 *t, struct unmap *a, struct vfio_error *err)
 {
@@ -378,8 +381,8 @@ int type1_attach(struct type1 *t, const struct vfio_iova_range *ranges, unsigned
 		if (m->stale)
 			return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
 					 "map it again with VADDR first",
-					 "a group cannot come or go: the address of [%#llx, %#llx] was "
-					 "taken back", (ull)r.start, (ull)r.last);
+					 "a group cannot come or go: the address of [%#llx, %#llx] "
+					 "was taken back", (ull)r.start, (ull)r.last);
 	}
 	if (!n)
 		return type1_invalid(err, "attaching a group", "no I/O address could be mapped");

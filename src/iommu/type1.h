@@ -33,12 +33,12 @@ struct type1 {
 	void *gone_arg;
 };
 
-/* VFIO_CHECK_EXTENSION, and VFIO_IOMMU_* but those of sPAPR: -ENOTTY. arg is what the caller gave. */
+/* VFIO_CHECK_EXTENSION, and VFIO_IOMMU_*; others are -ENOTTY. arg is what the caller gave. */
 int type1_ioctl(struct type1 *t, unsigned int number, uint64_t arg, struct vfio_error *err);
 
 /*
- * A group comes or has gone: from now on only these addresses can be mapped. -EBUSY while the address
- * of a map is taken back; -EINVAL when a map is elsewhere, or there are no addresses.
+ * A group comes or has gone: from now on only these addresses can be mapped. -EBUSY while the
+ * address of a map is taken back; -EINVAL when a map is elsewhere, or there are no addresses.
  */
 int type1_attach(struct type1 *t, const struct vfio_iova_range *ranges, unsigned int n,
 		 struct vfio_error *err);
@@ -49,7 +49,8 @@ int type1_dirty_pages(struct type1 *t, uint64_t arg, struct vfio_error *err);
 /* Of size bytes: does the bitmap fit? */
 int type1_check_bitmap(const struct vfio_bitmap *b, uint64_t size, struct vfio_error *err);
 /* Is something tracked, in such pages? */
-int type1_check_tracking(const struct type1 *t, const struct vfio_bitmap *b, struct vfio_error *err);
+int type1_check_tracking(const struct type1 *t, const struct vfio_bitmap *b,
+			 struct vfio_error *err);
 /* All pages of the maps in [iova, last] into the bitmap. On failure, *failed is the map's start. */
 int type1_put_all(struct type1 *t, const struct vfio_bitmap *b, uint64_t iova, uint64_t last,
 		  uint64_t *failed, struct vfio_error *err);

@@ -24,8 +24,8 @@ static void reserve(struct trace *t)
 }
 
 /*
- * A hole is PROT_NONE, as `none` is: something else could come to lie in a real one. test_type1.c and
- * test_ioas.c try those.
+ * A hole is PROT_NONE, as `none` is: something else could come to lie in a real one. test_type1.c
+ * and test_ioas.c try those.
  */
 static void make_part(struct trace *t, int file, uint64_t offset, uint64_t size, const char *kind)
 {

@@ -56,7 +56,7 @@ const char *trace_answer(const struct trace *t);
 /* Ours against theirs; because: NULL, or why they may differ. Are they equal? */
 bool trace_compare(struct trace *t, int64_t ours, int64_t theirs, const char *because);
 
-/* What the trace came to; every difference was met, or is gone and wants to be taken off the list. */
+/* What the trace came to. A difference that was not met wants to be taken off the list. */
 void trace_finish(struct trace *t);
 
 #endif

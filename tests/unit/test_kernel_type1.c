@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A type1 container against the kernel's: tests/data/kernel-dma has what Linux answered, call by call
- * (tests/guest/README). Here the same is asked, and each answer must be the same, but for what is
- * listed here.
+ * A type1 container against the kernel's: tests/data/kernel-dma has what Linux answered, call by
+ * call (tests/guest/README). Here the same is asked, and each answer must be the same, but for what
+ * is listed here.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * test each, in its order. Then what the recordings of unit-kernel-type1 cannot tell.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -108,7 +110,8 @@ static int map(uint32_t flags, uint64_t iova, uint64_t size)
 }
 
 /* The bytes that went, or an errno and the size as it was. */
-static int64_t unmap_bits(uint32_t flags, uint64_t iova, uint64_t size, uint64_t *bits, uint64_t room)
+static int64_t unmap_bits(uint32_t flags, uint64_t iova, uint64_t size, uint64_t *bits,
+			  uint64_t room)
 {
 	struct {
 		struct vfio_iommu_type1_dma_unmap u;
@@ -180,7 +183,7 @@ static void row_186_map_arguments(void **state)
 {
 	assert_int_equal(map(RW, IOVA, 0), -EINVAL);
 	assert_int_equal(map(0, IOVA, PAGE), -EINVAL);
-	assert_int_equal(map(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_VADDR, IOVA, PAGE), -EINVAL);
+	assert_int_equal(map(RW | VFIO_DMA_MAP_FLAG_VADDR, IOVA, PAGE), -EINVAL);
 	assert_int_equal(map(RW, IOVA + 1, PAGE), -EINVAL);
 }
 
@@ -414,6 +417,37 @@ static void accesses_while_the_address_is_away(void **state)
 	assert_int_equal(unmap(0, IOVA, PAGE), PAGE);
 }
 
+/* Memory is found for the direction that the map has, though the call that renews it gives none. */
+static void locate_file(void *arg, uint64_t address, struct dma_map *map)
+{
+	map->fd = *(int *)arg;
+	map->fd_offset = address - (uintptr_t)memory;
+}
+
+static void a_file_is_renewed_for_writing(void **state)
+{
+	int fd = memfd_create("type1", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct caller by_file = caller_self;
+	uint8_t byte = 0x33;
+
+	by_file.locate = locate_file;
+	by_file.arg = &fd;
+	container.caller = &by_file;
+	assert_int_equal(ftruncate(fd, PAGES * PAGE), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(map(RW, IOVA, 2 * PAGE), 0);
+	assert_int_equal(map(RW, IOVA, 2 * PAGE), -EEXIST);
+	assert_int_equal(unmap(VADDR, IOVA, 2 * PAGE), 2 * PAGE);
+	/* A file stays where it is. */
+	assert_int_equal(space_copy(&space, IOVA, &byte, 1, VFIO_DMA_WRITE), 0);
+	assert_int_equal(map(VFIO_DMA_MAP_FLAG_VADDR, IOVA, 2 * PAGE), 0);
+	assert_int_equal(space_copy(&space, IOVA + PAGE, &byte, 1, VFIO_DMA_WRITE), 0);
+	byte = 0;
+	assert_int_equal(pread(fd, &byte, 1, PAGE), 1);
+	assert_int_equal(byte, 0x33);
+	close(fd);
+}
+
 static void write_to(uint64_t iova)
 {
 	assert_int_equal(space_copy(&space, iova, &(uint8_t){ 1 }, 1, VFIO_DMA_WRITE), 0);
@@ -459,7 +493,8 @@ static void many_dirty_pages(void **state)
 		assert_int_equal(dirty(START, 0, 0, 0, NULL, 0), 0);
 		for (uint64_t page = 0; page < n; page++)
 			write_to(IOVA + (before + page) * PAGE);
-		assert_int_equal(dirty(BITMAP, IOVA, (before + n) * PAGE, PAGE, bits, words * 8), 0);
+		assert_int_equal(dirty(BITMAP, IOVA, (before + n) * PAGE, PAGE, bits, words * 8),
+				 0);
 		assert_int_equal(bits[0], !exact);
 		assert_true(bits[1] == (~0ull << 6 | 1));
 		for (uint64_t i = 2; i < words - 1; i++)
@@ -548,6 +583,7 @@ int main(void)
 		V2(arguments_that_are_not_there),
 		V2(bad_memory_or_too_much),
 		V2(accesses_while_the_address_is_away),
+		V2(a_file_is_renewed_for_writing),
 		V2(only_what_was_written),
 		V2(many_dirty_pages),
 		V2(unmap_with_half_a_bitmap),
