@@ -53,7 +53,7 @@ static uint64_t locked(const struct ioas_pages *p)
 	return p->seen ? (p->last - p->first + 1) * DMA_PAGE : 0;
 }
 
-/* A device comes to see an area. All memory is looked at before it is counted, as the kernel does. */
+/* A device comes to see an area. All memory is looked at before it is counted. */
 static int lock(const struct ioas *i, const struct range *r, struct vfio_error *err)
 {
 	const struct ioas_area *a = r->value;
@@ -92,7 +92,8 @@ static void unlock(const struct ioas *i, const struct range *r)
 
 /* ---- what devices see --------------------------------------------------------------------- */
 
-static int show(const struct ioas *i, struct space *s, const struct range *r, struct vfio_error *err)
+static int show(const struct ioas *i, struct space *s, const struct range *r,
+		struct vfio_error *err)
 {
 	const struct ioas_area *a = r->value;
 	struct dma_map map = {
@@ -190,8 +191,8 @@ static int no_memory(struct vfio_error *err)
 }
 
 /* The area is there and, if there are devices, they see it; or nothing has happened. */
-static int add(struct ioas *i, struct ioas_pages *p, uint64_t offset, uint64_t iova, uint64_t length,
-	       uint32_t flags, struct vfio_error *err)
+static int add(struct ioas *i, struct ioas_pages *p, uint64_t offset, uint64_t iova,
+	       uint64_t length, uint32_t flags, struct vfio_error *err)
 {
 	struct range r = { .start = iova, .last = iova + length - 1 };
 	struct ioas_area *a;
@@ -258,7 +259,8 @@ static int check_call(uint32_t flags, bool reserved, bool ends, struct vfio_erro
 		return ioas_refuse(err, EOPNOTSUPP, VFIO_E_ARGUMENT,
 				   "an unknown flag, or a reserved field that is not 0");
 	if (ends)
-		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE, "an address or a length of 2^64-1");
+		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE,
+				   "an address or a length of 2^64-1");
 	if (!(flags & BOTH))
 		return ioas_refuse(err, EINVAL, VFIO_E_DMA_PROT, "neither readable nor writeable");
 	return 0;
@@ -281,7 +283,8 @@ static int check_memory(const struct ioas_map *m, struct vfio_error *err)
 		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE,
 				   "address and length of the memory wrap round");
 	if (!m->length || m->length > UINT64_MAX - DMA_PAGE)
-		return ioas_refuse(err, EINVAL, VFIO_E_DMA_RANGE, "no length, or one of nearly 2^64");
+		return ioas_refuse(err, EINVAL, VFIO_E_DMA_RANGE,
+				   "no length, or one of nearly 2^64");
 	return 0;
 }
 
@@ -319,7 +322,8 @@ int ioas_map(struct ioas *i, struct ioas_map *m, struct vfio_error *err)
 static int check_unmap(const struct ioas_unmap *u, struct vfio_error *err)
 {
 	if (u->iova == UINT64_MAX || u->length == UINT64_MAX)
-		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE, "an address or a length of 2^64-1");
+		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE,
+				   "an address or a length of 2^64-1");
 	if (!u->length)
 		return ioas_refuse(err, EINVAL, VFIO_E_DMA_RANGE, "no length");
 	if (u->iova + u->length - 1 < u->iova)
@@ -382,7 +386,8 @@ static int check_source(const struct ioas *src, const struct ioas_copy *c, uint6
 	if (!c->length)
 		return ioas_refuse(err, EINVAL, VFIO_E_DMA_RANGE, "no length");
 	if (last < at)
-		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE, "source and length wrap round");
+		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE,
+				   "source and length wrap round");
 	while (range_map_step(&src->areas, &w, &r) && r.start <= at) {
 		const struct ioas_area *a = r.value;
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An IOAS of iommufd: maps of a process's memory, which devices see while it is attached to a space.
- * The calls are those of IOMMU_IOAS_*, with the kernel's errno in its order of checks; what numbers
- * objects have, and how a call's size is taken, is the affair of who calls these.
+ * An IOAS of iommufd: maps of a process's memory, which devices see while it is attached to a
+ * space. The calls are those of IOMMU_IOAS_*, with the kernel's errno in its order of checks; what
+ * numbers objects have, and how a call's size is taken, is the affair of who calls these.
  *
  *   ioas.c        life, attach and detach, MAP, UNMAP, COPY
- *   ioas_place.c  addresses: which there are, which are taken by themselves, ALLOW_IOVAS, HUGE_PAGES
+ *   ioas_place.c  addresses: which there are, which one is chosen, ALLOW_IOVAS, HUGE_PAGES
  *
- * Without a device any address and length will do, and the memory is not looked at. Otherwise than the
- * kernel does it: nothing is pinned. Memory is there when a device comes to see it. Of memory that is
- * mapped once and copied in parts, what lies between the parts counts as locked, too. An address that
- * is not page aligned gets an I/O address that is as far from its page, which need not be the lowest.
+ * Without a device any address and length will do, and the memory is not looked at. Otherwise than
+ * the kernel does it: nothing is pinned. Memory is there when a device comes to see it. Of memory
+ * that is mapped once and copied in parts, what lies between the parts counts as locked, too. An
+ * address that is not page aligned gets an I/O address that is as far from its page, which need not
+ * be the lowest; and a gap of one byte is one.
  */
 #ifndef LIBVFIO_IOMMU_IOAS_H
 #define LIBVFIO_IOMMU_IOAS_H
@@ -38,7 +39,7 @@ struct ioas {
 	void *gone_arg;
 };
 
-/* As in <linux/iommufd.h>, which not every system has. Fields that are objects' numbers are not read. */
+/* As in <linux/iommufd.h>, which not every system has. The numbers of objects are not read. */
 struct ioas_map {
 	uint32_t size, flags, ioas_id, reserved;
 	uint64_t user_va, length, iova;
@@ -68,9 +69,9 @@ void ioas_init(struct ioas *i, const struct caller *caller, struct vfio_dma_limi
 void ioas_finish(struct ioas *i);
 
 /*
- * Devices that can reach these addresses see the maps through an empty space. -EADDRINUSE: a map, or
- * an allowed range, is elsewhere, or a map is not page aligned; -EFAULT, -ENOMEM: memory cannot be
- * used, or is too much. Then nothing has changed. With the space that it is attached to only the
+ * Devices that can reach these addresses see the maps through an empty space. -EADDRINUSE: a map,
+ * or an allowed range, is elsewhere, or a map is not page aligned; -EFAULT, -ENOMEM: memory cannot
+ * be used, or is too much. Then nothing has changed. With the space that it is attached to only the
  * addresses change.
  */
 int ioas_attach(struct ioas *i, struct space *s, const struct vfio_iova_range *ranges,
@@ -78,13 +79,13 @@ int ioas_attach(struct ioas *i, struct space *s, const struct vfio_iova_range *r
 void ioas_detach(struct ioas *i);
 
 /*
- * The calls. NULL is an object that there is not: -ENOENT, when its turn comes. Where one says so, it
- * has written to its structure even if it failed.
+ * The calls. NULL is an object that there is not: -ENOENT, when its turn comes. Structures are
+ * written to when a call succeeds.
  */
 int ioas_map(struct ioas *i, struct ioas_map *m, struct vfio_error *err);
 int ioas_unmap(struct ioas *i, struct ioas_unmap *u, struct vfio_error *err);
 int ioas_copy(struct ioas *dst, struct ioas *src, struct ioas_copy *c, struct vfio_error *err);
-/* -EMSGSIZE: num_iovas says how many there are, and those that fit are there. */
+/* -EMSGSIZE: those that fit are there, and the structure is written to, too. */
 int ioas_iova_ranges(struct ioas *i, struct ioas_iova_ranges *q, struct vfio_error *err);
 int ioas_allow_iovas(struct ioas *i, const struct ioas_allow_iovas *a, struct vfio_error *err);
 /* IOMMU_OPTION_HUGE_PAGES. */

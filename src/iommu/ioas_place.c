@@ -58,7 +58,8 @@ int ioas_check_place(const struct ioas *i, uint64_t iova, uint64_t length, struc
 	struct range r;
 
 	if (!is_aligned(iova, ioas_alignment(i)))
-		return ioas_refuse(err, EINVAL, VFIO_E_ALIGN, "the I/O address is not page aligned");
+		return ioas_refuse(err, EINVAL, VFIO_E_ALIGN,
+				   "the I/O address is not page aligned");
 	if (last < iova)
 		return ioas_refuse(err, EOVERFLOW, VFIO_E_DMA_RANGE,
 				   "I/O address and length wrap round");
@@ -96,8 +97,8 @@ static bool find_within(const struct ioas *i, struct range_wish *wish,
 	return wish->low <= wish->high && range_map_gap(&i->areas, wish, start);
 }
 
-static bool find(const struct ioas *i, struct range_wish *wish, const struct vfio_iova_range *within,
-		 uint64_t *start)
+static bool find(const struct ioas *i, struct range_wish *wish,
+		 const struct vfio_iova_range *within, uint64_t *start)
 {
 	struct vfio_iova_range ranges[SPACE_MAX_ALLOWED];
 	unsigned int n = usable(i, ranges);
@@ -204,7 +205,7 @@ static int check_allowed(const struct ioas *i, const struct range_map *allowed,
 	while (range_map_step(allowed, &w, &r))
 		if (!ioas_is_usable(ranges, n, r.start, r.last))
 			return ioas_refuse(err, EADDRINUSE, VFIO_E_IOVA_RANGE,
-					   "the device cannot be given some of these I/O addresses");
+					   "the device cannot be given some of these addresses");
 	return 0;
 }
 

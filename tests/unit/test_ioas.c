@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An IOAS, by what Linux promises of iommufd: rows 212 to 225 of the list of assertions, but for 224,
- * which is of objects. Then what the recordings of unit-kernel-ioas cannot tell: what devices see.
+ * An IOAS, by what Linux promises of iommufd: rows 212 to 225 of the list of assertions, but for
+ * 224, which is of objects. Then what the recordings of unit-kernel-ioas cannot tell: what devices
+ * see.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -319,6 +320,29 @@ static void a_copy_is_whole_or_not_there(void **state)
 	munmap(ro, PAGE);
 }
 
+static void a_copy_of_a_gap(void **state)
+{
+	assert_int_equal(map_fixed(BOTH, IOVA, 100), 0);
+	assert_int_equal(map_fixed(BOTH, IOVA + 101, 100), 0);
+	assert_int_equal(copy(&other, BOTH, IOVA, 150, IOVA), -ENOENT);
+	assert_int_equal(unmap(IOVA, 100), 100);
+	assert_int_equal(map_fixed(BOTH, IOVA, 101), 0);
+	assert_int_equal(copy(&other, BOTH, IOVA, 150, IOVA), 0);
+}
+
+/* What can be seen of the address is said before what there is no room for. */
+static void not_aligned_and_no_room(void **state)
+{
+	const struct vfio_iova_range only = { IOVA, IOVA + PAGE - 1 };
+	uint64_t iova = 0;
+
+	assert_int_equal(attach(&ioas), 0);
+	assert_int_equal(allow(1, &only), 0);
+	assert_int_equal(map_fixed(BOTH, IOVA, PAGE), 0);
+	assert_int_equal(map_from(memory + 1, BOTH, &iova, PAGE), -EINVAL);
+	assert_int_equal(map_from(memory, BOTH, &iova, PAGE), -ENOSPC);
+}
+
 /* A device that cannot have all of the maps has none. */
 static void attached_with_all_or_nothing(void **state)
 {
@@ -400,7 +424,8 @@ static void no_end_of_ranges(void **state)
 	uint64_t iova = 0;
 
 	for (unsigned int i = 0; i <= IOAS_MAX_ALLOWED; i++)
-		many[i] = (struct vfio_iova_range){ IOVA + 2 * i * PAGE, IOVA + (2 * i + 1) * PAGE - 1 };
+		many[i] = (struct vfio_iova_range){ IOVA + 2 * i * PAGE,
+						    IOVA + 2 * i * PAGE + PAGE - 1 };
 	assert_int_equal(allow(IOAS_MAX_ALLOWED + 1, many), -ENOMEM);
 	assert_int_equal(allow(IOAS_MAX_ALLOWED, many), 0);
 	assert_int_equal(map_from(memory, BOTH, &iova, PAGE), 0);
@@ -441,6 +466,8 @@ int main(void)
 		TEST(devices_see_maps_while_they_are_attached),
 		TEST(copies_show_the_same_memory),
 		TEST(a_copy_is_whole_or_not_there),
+		TEST(a_copy_of_a_gap),
+		TEST(not_aligned_and_no_room),
 		TEST(attached_with_all_or_nothing),
 		TEST(other_addresses_for_a_device_that_joins),
 		TEST(objects_that_there_are_not),

@@ -17,8 +17,8 @@
 #define HUGE_PAGES 1
 
 /*
- * The kernel rounds the start of a gap to the alignment that it wants, and then adds the bits of the
- * address within its page, so that the distance from a page's start may be another one.
+ * The kernel rounds the start of a gap to the alignment that it wants, and then adds the bits of
+ * the address within its page, so that the distance from a page's start may be another one.
  */
 #define OFFSET "a place for an address that is not page aligned keeps its distance from a page"
 /* A gap of one byte is none to the kernel. */
@@ -202,11 +202,11 @@ static const char *place_differs(const struct ioas *i, uint32_t flags, uint64_t 
 }
 
 /*
- * Compares what was chosen. True: not the same on purpose; ours is undone, and if the kernel has found
- * a place, the same shall be mapped there, so that both have the same maps afterwards.
+ * Compares what was chosen. True: not the same on purpose; ours is undone, and as the kernel has
+ * found a place, the same shall be mapped there, so that both have the same maps afterwards.
  */
-static bool compare_choice(struct replay *r, struct ioas *i, const struct choice *c, uint64_t length,
-			   const char *because)
+static bool compare_choice(struct replay *r, struct ioas *i, const struct choice *c,
+			   uint64_t length, const char *because)
 {
 	struct ioas_unmap u = { .iova = c->our_iova, .length = length };
 
