@@ -154,6 +154,21 @@ static void rows_copy(struct run *r, uint32_t i, uint32_t j)
 	ioas_unmap(r, j, 0, ~0ull);
 }
 
+/* A copy is page aligned, and the memory is not; or the two parts are not. */
+static void rows_copy_parts(struct run *r, uint32_t i, uint32_t j)
+{
+	section("IOAS COPY of parts that are not aligned");
+	ioas_map(r, i, FIXED | READ, at(r, RW + 1), PAGE, IOVA);
+	ioas_copy(r, j, i, FIXED | READ, PAGE, IOVA, IOVA);
+	ioas_copy(r, j, i, READ, PAGE, 0, IOVA);
+	ioas_map(r, i, FIXED | READ, at(r, RW), 100, 2 * IOVA);
+	ioas_map(r, i, FIXED | READ, at(r, RW + 100), PAGE - 100, 2 * IOVA + 100);
+	ioas_copy(r, j, i, FIXED | READ, PAGE, 2 * IOVA, 2 * IOVA);
+	ioas_copy(r, j, i, READ, PAGE, 0, 2 * IOVA);
+	ioas_unmap(r, i, 0, ~0ull);
+	ioas_unmap(r, j, 0, ~0ull);
+}
+
 static void rows_ranges(struct run *r, uint32_t i)
 {
 	static const struct span two[] = {{0x10000, 0x1ffff}, {0x40000, 0x4ffff}};
@@ -239,6 +254,7 @@ void record_ioas_rows(struct run *r)
 	rows_automatic(r, i);
 	rows_unmap(r, i);
 	rows_copy(r, i, j);
+	rows_copy_parts(r, i, j);
 	rows_ranges(r, i);
 	rows_options(r, i);
 	ioas_map(r, i, READ, at(r, RW), PAGE, 0);
@@ -350,6 +366,7 @@ void record_ioas_attach(struct run *r)
 	rows_unmap(r, i);
 	rows_copy(r, i, j);
 	rows_copy(r, j, i);
+	rows_copy_parts(r, j, i);
 	rows_ranges(r, i);
 	rows_options(r, i);
 	ioas_detach(r);

@@ -330,6 +330,20 @@ static void a_copy_of_a_gap(void **state)
 	assert_int_equal(copy(&other, BOTH, IOVA, 150, IOVA), 0);
 }
 
+/* Copies for a device must be aligned in every part. */
+static void a_copy_that_is_not_aligned(void **state)
+{
+	uint64_t off = IOVA, second = 2 * IOVA + 100;
+
+	assert_int_equal(map_from(memory + 1, BOTH | FIXED, &off, PAGE), 0);
+	assert_int_equal(map_fixed(BOTH, 2 * IOVA, 100), 0);
+	assert_int_equal(map_from(memory + 100, BOTH | FIXED, &second, PAGE - 100), 0);
+	assert_int_equal(attach(&other), 0);
+	assert_int_equal(copy(&other, BOTH, IOVA, PAGE, IOVA), -EINVAL);
+	assert_int_equal(copy(&other, BOTH, IOVA, PAGE, 2 * IOVA), -EINVAL);
+	assert_int_equal(other.areas.count, 0);
+}
+
 /* What can be seen of the address is said before what there is no room for. */
 static void not_aligned_and_no_room(void **state)
 {
@@ -467,6 +481,7 @@ int main(void)
 		TEST(copies_show_the_same_memory),
 		TEST(a_copy_is_whole_or_not_there),
 		TEST(a_copy_of_a_gap),
+		TEST(a_copy_that_is_not_aligned),
 		TEST(not_aligned_and_no_room),
 		TEST(attached_with_all_or_nothing),
 		TEST(other_addresses_for_a_device_that_joins),
