@@ -250,9 +250,9 @@ static int map_dma(struct type1 *t, uint64_t arg, struct vfio_error *err)
 /* ---- unmap -------------------------------------------------------------------------------- */
 
 struct unmap {
-	struct vfio_iommu_type1_dma_unmap u;
 	struct vfio_bitmap bitmap;		/* with UNMAP_BITS */
 	uint64_t last;
+	struct vfio_iommu_type1_dma_unmap u;
 };
 
 /* data[] begins where the structure ends. */

@@ -209,13 +209,13 @@ static bool compare_choice(struct replay *r, struct ioas *i, const struct choice
 			   uint64_t length, const char *because)
 {
 	struct ioas_unmap u = { .iova = c->our_iova, .length = length };
+	bool same;
 
 	if ((c->ours != 0 && c->ours != -ENOSPC) || (c->theirs != 0 && c->theirs != -ENOSPC))
 		because = NULL;
-	if (trace_compare(&r->trace, c->ours, c->theirs, because) &
-	    trace_compare(&r->trace, c->our_iova, c->their_iova, because))
-		return false;
-	if (!because)
+	same = trace_compare(&r->trace, c->ours, c->theirs, because);
+	same = trace_compare(&r->trace, c->our_iova, c->their_iova, because) && same;
+	if (same || !because)
 		return false;
 	if (c->ours == 0)
 		assert_int_equal(ioas_unmap(i, &u, NULL), 0);

@@ -175,10 +175,11 @@ static void replay_map(struct replay *r, const char *p)
 
 static void replay_unmap(struct replay *r, const char *p)
 {
-	struct {
+	union {
 		struct vfio_iommu_type1_dma_unmap u;
-		struct vfio_bitmap bitmap;
-	} a = { 0 };
+		uint8_t bytes[sizeof(struct vfio_iommu_type1_dma_unmap) + sizeof(struct vfio_bitmap)];
+	} a = { .bytes = { 0 } };
+	struct vfio_bitmap bitmap = { 0 };
 	const char *answer = trace_answer(trace_of(r));
 	uint64_t iova;
 	bool bits;
@@ -190,7 +191,8 @@ static void replay_unmap(struct replay *r, const char *p)
 	a.u.size = take_number(&p, 16);
 	bits = p + 3 != answer;
 	if (bits)
-		a.bitmap = take_bitmap(r, &p, &fill);
+		bitmap = take_bitmap(r, &p, &fill);
+	memcpy(a.u.data, &bitmap, sizeof(bitmap));
 	remember_maps(r, iova, a.u.size);
 	trace_compare(trace_of(r), ask(r, VFIO_IOMMU_UNMAP_DMA, &a), take_number(&answer, 10),
 		      NULL);
@@ -201,10 +203,11 @@ static void replay_unmap(struct replay *r, const char *p)
 
 static void replay_dirty(struct replay *r, const char *p)
 {
-	struct {
+	struct vfio_iommu_type1_dirty_bitmap_get g = { 0 };
+	union {
 		struct vfio_iommu_type1_dirty_bitmap d;
-		struct vfio_iommu_type1_dirty_bitmap_get g;
-	} a = { 0 };
+		uint8_t bytes[sizeof(struct vfio_iommu_type1_dirty_bitmap) + sizeof(g)];
+	} a = { .bytes = { 0 } };
 	const char *answer = trace_answer(trace_of(r));
 	uint8_t fill;
 	bool bits;
@@ -213,15 +216,16 @@ static void replay_dirty(struct replay *r, const char *p)
 	a.d.flags = take_number(&p, 16);
 	bits = p + 3 != answer;
 	if (bits) {
-		a.g.iova = take_number(&p, 16);
-		a.g.size = take_number(&p, 16);
-		a.g.bitmap = take_bitmap(r, &p, &fill);
+		g.iova = take_number(&p, 16);
+		g.size = take_number(&p, 16);
+		g.bitmap = take_bitmap(r, &p, &fill);
 	}
-	remember_maps(r, a.g.iova, a.g.size);
+	memcpy(a.d.data, &g, sizeof(g));
+	remember_maps(r, g.iova, g.size);
 	trace_compare(trace_of(r), ask(r, VFIO_IOMMU_DIRTY_PAGES, &a), take_number(&answer, 10),
 		      NULL);
 	if (bits)
-		compare_bits(r, answer, a.g.iova, fill);
+		compare_bits(r, answer, g.iova, fill);
 }
 
 static void replay_other(struct replay *r, const char *p)

@@ -113,15 +113,15 @@ static int map(uint32_t flags, uint64_t iova, uint64_t size)
 static int64_t unmap_bits(uint32_t flags, uint64_t iova, uint64_t size, uint64_t *bits,
 			  uint64_t room)
 {
-	struct {
+	const struct vfio_bitmap b = { .pgsize = PAGE, .size = room, .data = (void *)bits };
+	union {
 		struct vfio_iommu_type1_dma_unmap u;
-		struct vfio_bitmap bitmap;
-	} a = {
-		.u = { .argsz = sizeof(a), .flags = flags, .iova = iova, .size = size },
-		.bitmap = { .pgsize = PAGE, .size = room, .data = (void *)bits },
-	};
-	int r = call(VFIO_IOMMU_UNMAP_DMA, &a);
+		uint8_t bytes[sizeof(struct vfio_iommu_type1_dma_unmap) + sizeof(b)];
+	} a = { .u = { .argsz = sizeof(a), .flags = flags, .iova = iova, .size = size } };
+	int r;
 
+	memcpy(a.u.data, &b, sizeof(b));
+	r = call(VFIO_IOMMU_UNMAP_DMA, &a);
 	if (r < 0)
 		assert_true(a.u.size == size);
 	return r < 0 ? r : (int64_t)a.u.size;
@@ -135,14 +135,15 @@ static int64_t unmap(uint32_t flags, uint64_t iova, uint64_t size)
 static int dirty(uint32_t flags, uint64_t iova, uint64_t size, uint64_t pgsize, void *bits,
 		 uint64_t room)
 {
-	struct {
-		struct vfio_iommu_type1_dirty_bitmap d;
-		struct vfio_iommu_type1_dirty_bitmap_get get;
-	} a = {
-		.d = { .argsz = sizeof(a), .flags = flags },
-		.get = { .iova = iova, .size = size, .bitmap = { pgsize, room, bits } },
+	const struct vfio_iommu_type1_dirty_bitmap_get get = {
+		.iova = iova, .size = size, .bitmap = { pgsize, room, bits },
 	};
+	union {
+		struct vfio_iommu_type1_dirty_bitmap d;
+		uint8_t bytes[sizeof(struct vfio_iommu_type1_dirty_bitmap) + sizeof(get)];
+	} a = { .d = { .argsz = sizeof(a), .flags = flags } };
 
+	memcpy(a.d.data, &get, sizeof(get));
 	return call(VFIO_IOMMU_DIRTY_PAGES, &a);
 }
 
