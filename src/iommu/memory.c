@@ -105,6 +105,8 @@ static int check_access(const struct dma_map *map, int seals, struct vfio_error 
 
 	if (flags < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
+	if (flags & O_PATH)
+		return no_access(err, map->fd, "it is open neither for reading nor for writing");
 	if (write && (flags & O_ACCMODE) == O_RDONLY)
 		return no_access(err, map->fd, "it is open for reading only");
 	if ((flags & O_ACCMODE) == O_WRONLY)
