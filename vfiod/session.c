@@ -279,6 +279,7 @@ int session_open(struct session *session, struct vfio_error *err)
 		.admit = on_admit,
 		.client = on_client,
 		.timeout_ms = process->client_timeout_ms,
+		.process_memory = true,		/* the supervisor sees when it waits too long */
 		.mends = true,
 	};
 	int ret = vfio_server_new(&session->server, session->dev, &options, err);

@@ -312,20 +312,34 @@ static bool take_event(const struct wire_message *m, uint32_t flags, void *data,
 	return m->nfds <= 1;
 }
 
-/* The data of a GET comes back in place of the question; that of a SET as it was. */
+/* Bytes of data, of which asked came: the answer to a GET may be longer than its question. */
+static size_t feature_len(const struct wire_feature *q, size_t asked)
+{
+	size_t room = q->argsz - sizeof(*q);
+
+	if ((q->flags & VFIO_DEVICE_FEATURE_PROBE) || !(q->flags & VFIO_DEVICE_FEATURE_GET))
+		return asked;
+	return room < FEATURE_MAX ? room : FEATURE_MAX;
+}
+
+/* The data of a GET comes back in place of the question; any other as it was. */
 static int handle_feature(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct vfio_dev *dev = c->server->dev;
+	size_t asked = m->len - sizeof(struct wire_feature), len;
 	struct wire_feature q;
-	size_t len = m->len - sizeof(q);
 	int r;
 
 	memcpy(&q, m->payload, sizeof(q));
-	if (q.argsz < sizeof(q) || len > FEATURE_MAX)
+	if (q.argsz < sizeof(q) || asked > FEATURE_MAX)
+		return -EINVAL;
+	len = feature_len(&q, asked);
+	if (len < asked)
 		return -EINVAL;
 	if (!dev->backend->feature)
 		return -ENOTTY;
-	memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
+	memcpy(reply + sizeof(q), m->payload + sizeof(q), asked);
+	memset(reply + sizeof(q) + asked, 0, len - asked);
 	shift_cursor(q.flags, reply + sizeof(q), len, c->first_record);
 	if (!take_event(m, q.flags, reply + sizeof(q), len))
 		return -EINVAL;
@@ -333,7 +347,7 @@ static int handle_feature(struct client *c, const struct wire_message *m, uint8_
 	if (r < 0)
 		return r;
 	shift_cursor(q.flags, reply + sizeof(q), len, -c->first_record);
-	if (q.flags & VFIO_DEVICE_FEATURE_SET)
+	if (q.flags & (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE))
 		memcpy(reply + sizeof(q), m->payload + sizeof(q), len);
 	q.argsz = sizeof(q) + len;
 	memcpy(reply, &q, sizeof(q));

@@ -155,6 +155,10 @@ static int dirty_start(struct vfio_function *fn, void *data, size_t len)
 	struct dirty_start q;
 
 	memcpy(&q, data, sizeof(q));
+	if (q.nranges > (len - sizeof(q)) / (2 * sizeof(uint64_t)))
+		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION, NULL,
+				 "tracking writes to %u ranges: there are not so many behind it",
+				 q.nranges);
 	return space_dirty_start(&fn->space, q.page, fn->err);
 }
 

@@ -11,6 +11,7 @@ import struct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import feature
 from signals import Signal
 from wire import (Cmd, DMA, ERROR, Ended, LIMIT, NO_REPLY, PAGE, REPLY, info, memory, message,
                   version)
@@ -54,7 +55,11 @@ BODIES = {
     Cmd.REGION_WRITE: st.tuples(quad, small | word, st.binary(max_size=64)).map(
         lambda drawn: struct.pack('=QII', *drawn[:2], len(drawn[2])) + drawn[2]),
     Cmd.RESET: st.binary(max_size=8),
-    Cmd.FEATURE: fields('II', word, word),
+    Cmd.FEATURE: st.tuples(
+        fields('II', st.sampled_from([8 + size for size in feature.SIZES.values()]) | word,
+               st.builds(int.__or__, st.sampled_from(list(feature.SIZES)),
+                         st.sampled_from([feature.GET, feature.SET, feature.PROBE])) | word),
+        st.binary(max_size=64) | fields('QQQ', quad, quad, quad)).map(b''.join),
 }
 
 likely = st.sampled_from(list(BODIES)).flatmap(

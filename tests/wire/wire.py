@@ -42,6 +42,8 @@ READ, WRITE = 1, 2
 F_ADD_SEALS = 1033          # <linux/fcntl.h>; Python 3.11 knows no seals
 F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE, F_SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16
 
+IN_FILE, IN_PROCESS = 4, 8  # flags of DMA_MAP: what its descriptor is
+
 UNMAP_ALL = 2
 
 OFFER = {'capabilities': {'max_msg_fds': 16, 'max_data_xfer_size': MIB}}
