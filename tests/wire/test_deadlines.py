@@ -102,11 +102,15 @@ def test_one_reply_that_is_not_read(hasty):
 
 
 def test_a_slow_reader_is_no_fault(hasty):
-    """Each read makes progress, if little: replies of 4 MiB in a second or more."""
+    """Each read makes progress, if little: replies of 4 MiB in a second or more.
+
+    The server goes on when three quarters of what the socket holds were read, three replies: a
+    machine that is busy must not make this client late for that.
+    """
     client = hasty.connect()
-    client.send(message(Cmd.REGION_READ, access(BAR0, 0, MIB // 16)) * 16)
-    for _ in range(16):
-        time.sleep(TIMEOUT / 8)
+    client.send(message(Cmd.REGION_READ, access(BAR0, 0, MIB // 16)) * 64)
+    for _ in range(64):
+        time.sleep(TIMEOUT / 32)
         assert len(client.receive().payload) == 16 + MIB // 16
 
 
