@@ -18,23 +18,47 @@
 #define CHUNK_MAX (64u << 20)
 #define PIECE_MAX (256u << 10)		/* what is larger has a map of its own */
 
+/*
+ * Its memory is kept, if it is the first that is: one small buffer now and then would else cost the
+ * making of so many pages each time.
+ */
+static void chunk_unlink(struct vfio_space *s, struct chunk *c)
+{
+	TAILQ_REMOVE(&s->chunks[c->prot], c, link);
+	if (s->spare.size || c->pages.size != CHUNK_MIN)
+		return;
+	s->spare = c->pages;
+	c->pages.size = 0;
+}
+
 void chunk_finish(struct vfio_space *s, struct chunk *chunk)
 {
 	if (chunk->pieces.size)
-		TAILQ_REMOVE(&s->chunks[chunk->prot], chunk, link);
+		chunk_unlink(s, chunk);
 	buddy_finish(&chunk->pieces);
 	pages_free(&chunk->pages);
 	free(chunk);
 }
 
-static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, struct vfio_error *err)
+/* What is carved is zeroed by the piece. */
+static int chunk_pages(struct vfio_space *s, struct pages *p, size_t size, bool carve)
+{
+	if (!carve || s->spare.size != size || s->spare.kind < s->best_pages)
+		return pages_get(p, size, s->best_pages);
+	*p = s->spare;
+	s->spare.size = 0;
+	return 0;
+}
+
+static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, bool carve,
+		     struct vfio_error *err)
 {
 	/* First whether there are addresses for it: that costs nothing. */
 	int r = iova_choose(s, size, size < PAGES_LARGE ? DMA_PAGE : PAGES_LARGE, &c->iova, err);
 
 	if (r < 0)
 		return r;
-	r = pages_get(&c->pages, size, s->best_pages);
+	r = chunk_pages(s, &c->pages, size, carve);
 	if (r < 0)
 		return error_system(err, -r, "allocating %zu bytes for DMA", size);
 	r = maps_add(s, &(struct vfio_dma){
@@ -46,9 +70,9 @@ static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, struct 
 	return r;
 }
 
-/* Memory of size bytes, a multiple of the page size, mapped for all devices. */
-static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, struct chunk **chunk,
-		     struct vfio_error *err)
+/* Memory of size bytes, a multiple of the page size, mapped for all devices; to carve, or zeroed. */
+static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, bool carve,
+		     struct chunk **chunk, struct vfio_error *err)
 {
 	int r;
 
@@ -56,7 +80,7 @@ static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, struct ch
 	if (!*chunk)
 		return error_system(err, ENOMEM, "allocating %zu bytes for DMA", size);
 	(*chunk)->prot = prot;
-	r = chunk_get(s, *chunk, size, err);
+	r = chunk_get(s, *chunk, size, carve, err);
 	if (r < 0)
 		free(*chunk);
 	return r;
@@ -128,11 +152,11 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 	size_t page = sysconf(_SC_PAGESIZE), block = wanted_size(s, prot);
 	size_t least = size < page ? page : size;
 	struct chunk *c;
-	int r = chunk_new(s, block, prot, &c, err);
+	int r = chunk_new(s, block, prot, true, &c, err);
 
 	while ((r == -ENOSPC || r == -ENOMEM) && block / 2 >= least) {
 		block /= 2;
-		r = chunk_new(s, block, prot, &c, err);
+		r = chunk_new(s, block, prot, true, &c, err);
 	}
 	if (r == 0)
 		r = chunk_cut(s, c, err);
@@ -167,7 +191,7 @@ int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32
 	size = align_up(size, BUDDY_MIN);
 	if (size <= PIECE_MAX)
 		return carve_any(s, size, prot, dma) ? 0 : carve_new(s, size, prot, dma, err);
-	r = chunk_new(s, align_up(size, sysconf(_SC_PAGESIZE)), prot, &c, err);
+	r = chunk_new(s, align_up(size, sysconf(_SC_PAGESIZE)), prot, false, &c, err);
 	if (r == 0)
 		describe(c, 0, size, dma);
 	return r;

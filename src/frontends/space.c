@@ -21,6 +21,7 @@ void maps_init(struct vfio_space *s)
 void maps_finish(struct vfio_space *s)
 {
 	maps_clear(s);
+	pages_free(&s->spare);
 	range_map_finish(&s->maps);
 }
 
@@ -35,6 +36,13 @@ void driver_dma_open(struct driver *d)
 	d->dma_bits = 64;
 	maps_init(&d->own);
 	join(d, &d->own);
+}
+
+/* What it could reach is not used for the others again: its process may have kept the file. */
+static void leave(struct driver *d)
+{
+	LIST_REMOVE(d, member);
+	pages_free(&d->space->spare);
 }
 
 /* Take all maps from a device. One that has given them up may complain, too. */
@@ -53,7 +61,7 @@ void driver_dma_close(struct vfio_dev *dev)
 	struct driver *d = dev->driver;
 
 	take_back(d);
-	LIST_REMOVE(d, member);
+	leave(d);
 	maps_finish(&d->own);
 }
 
@@ -112,7 +120,7 @@ static int attach(struct vfio_space *s, struct driver *d)
 	r = give_maps(s, d);
 	if (r < 0)
 		return r;
-	LIST_REMOVE(d, member);
+	leave(d);
 	join(d, s);
 	return 0;
 }
@@ -138,7 +146,7 @@ EXPORT int vfio_space_detach(struct vfio_dev *dev)
 	r = take_back(d);
 	if (r < 0)
 		return r;
-	LIST_REMOVE(d, member);
+	leave(d);
 	join(d, &d->own);
 	return 0;
 }
@@ -163,7 +171,7 @@ EXPORT void vfio_space_free(struct vfio_space *space)
 		return;
 	while ((d = LIST_FIRST(&space->members))) {
 		take_back(d);
-		LIST_REMOVE(d, member);
+		leave(d);
 		join(d, &d->own);
 	}
 	maps_finish(space);

@@ -49,6 +49,7 @@ struct vfio_space {
 	void *files;			/* struct kept_file */
 	TAILQ_HEAD(, chunk) chunks[VFIO_DMA_RW + 1];	/* that are carved, by direction */
 	uint32_t best_pages;
+	struct pages spare;		/* of a chunk that got empty; no device has it mapped */
 	struct vfio_error error;
 };
 
