@@ -26,7 +26,7 @@ OPERATIONS = {number: SET if number in (FAULT_EVENT, DIRTY_START, DIRTY_STOP) el
               for number in SIZES}
 
 NO_LIMIT = (1 << 64) - 1
-IN_PLACE, BY_FILE, BY_PROCESS, BY_MESSAGE = 1, 2, 4, 8
+IN_PLACE, BY_PROCESS, BY_MESSAGE = 1, 4, 8
 
 
 def feature(flags, data=b'', argsz=None):

@@ -8,7 +8,7 @@ import pytest
 import feature
 from daemon import Vfiod, wait_for
 from dma import SEALED, deposit, fetch, file_of
-from feature import (BY_FILE, BY_MESSAGE, DIRTY_REPORT, DIRTY_START, DIRTY_STOP, EVENT, FAULT,
+from feature import (BY_MESSAGE, DIRTY_REPORT, DIRTY_START, DIRTY_STOP, EVENT, FAULT,
                      FAULT_EVENT, GET, IN_PLACE, IOVA_RANGES, NO_LIMIT, OPERATIONS, PROBE, REPORT,
                      SET, SIZES, START, ask, dirty, dirty_start, fault, limits, maps,
                      tell_of_faults)
@@ -109,7 +109,7 @@ def test_maps(client):
         client.map(TOP - PAGE, PAGE, flags=READ)
         client.map(0x10000, 3 * PAGE, sealed, offset=PAGE, flags=WRITE)
         client.map(0, PAGE, file)
-        expected = [(0, PAGE, READ | WRITE, BY_FILE), (0x10000, 3 * PAGE, WRITE, IN_PLACE),
+        expected = [(0, PAGE, READ | WRITE, IN_PLACE), (0x10000, 3 * PAGE, WRITE, IN_PLACE),
                     (TOP - PAGE, PAGE, READ, BY_MESSAGE)]
         assert maps(client)[:2] == expected[:2]
         question = feature.MAP.pack(0x10000 + 3 * PAGE, 0, 0, 0, 0, 0, 0)

@@ -41,12 +41,17 @@ def test_a_span_that_the_device_holds_is_taken_back(client):
         assert run(client, FILL) == 'ENOENT'
 
 
-def test_memory_that_may_be_cut_off_is_not_had_in_place(client):
-    """A pointer into a file that its owner can truncate is a crash to come."""
-    with file_of(2) as file:
+def test_memory_that_is_cut_off_while_it_is_held(client):
+    """A pointer into a file that its owner truncates writes to nobody's memory; others are as before."""
+    with file_of(2) as file, file_of(1) as other:
         client.map(0x4000, 2 * PAGE, file)
-        assert run(client, HOLD, 0x4800, 0x100) == 'ENOTSUP'
-        assert run(client, FILL) == 'ENOENT'
+        client.map(0x8000, PAGE, other)
+        assert run(client, HOLD, 0x4800, 0x100) == 'ok'
+        os.ftruncate(file, 0)
+        assert run(client, FILL) == 'ok'
+        assert os.fstat(file).st_size == 0
+        assert run(client, HOLD, 0x4800, 0x100) == 'EIO'
+        assert run(client, HOLD, 0x8000, 0x100) == 'ok'
 
 
 def test_unmap_of_several(client):
