@@ -2,24 +2,20 @@
 /*
  * What the virtual function costs in the driver's own process: accesses to configuration space, and
  * an interrupt that is raised. Beside them, in turn and in the same run, what cannot be undercut:
- * four bytes that are copied behind a function pointer, and a write(2) to an eventfd. Instructions
- * are those of user space, counted by stepping through them: that needs no counter of the processor,
- * and is exact.
+ * four bytes that are copied behind a function pointer, and a write(2) to an eventfd.
  */
 #include <linux/pci_regs.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <vfio/device.h>
+
+#include "measure.h"
 
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define ROUNDS 41
@@ -34,12 +30,6 @@ struct bench {
 	uint32_t value, line, command;
 	void (*copy)(uint32_t *to, const uint32_t *from);
 };
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 /* ---- the floors --------------------------------------------------------------------------- */
 
@@ -161,14 +151,6 @@ static void set_up(struct bench *b)
 
 /* ---- measuring ---------------------------------------------------------------------------- */
 
-static double nanoseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
 static void measure(struct subject *s, struct bench *b, unsigned int round)
 {
 	void (*volatile once)(struct bench *b) = s->once;
@@ -179,100 +161,65 @@ static void measure(struct subject *s, struct bench *b, unsigned int round)
 	s->ns[round] = (nanoseconds() - start) / BATCH;
 }
 
-/* A process that stops, does something that many times, and stops again. */
-static void be_stepped(const struct subject *s, unsigned int times)
-{
-	struct bench b = { .efd = eventfd(0, EFD_CLOEXEC) };
+/* What is stepped through, on a device of the child's own. */
+struct stepped {
+	struct bench bench;
+	const struct subject *subject;
+};
 
-	set_up(&b);
-	s->once(&b);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(1);
-	raise(SIGSTOP);
-	for (unsigned int i = 0; i < times; i++)
-		s->once(&b);
-	raise(SIGSTOP);
-	_exit(0);
+static void prepare(void *arg)
+{
+	struct stepped *s = arg;
+
+	s->bench = (struct bench){ .efd = eventfd(0, EFD_CLOEXEC) };
+	set_up(&s->bench);
+	s->subject->once(&s->bench);
 }
 
-/* The instructions between the two stops, or -1 when this system does not allow it. */
-static long count_steps(const struct subject *s, unsigned int times)
+static void act(void *arg)
 {
-	pid_t pid = fork();
-	int status;
-	long n = 0;
+	struct stepped *s = arg;
 
-	if (pid < 0)
-		die("fork");
-	if (pid == 0)
-		be_stepped(s, times);
-	waitpid(pid, &status, 0);
-	if (!WIFSTOPPED(status))
-		return -1;
-	do {
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0)
-			break;
-		n++;
-		waitpid(pid, &status, 0);
-	} while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
-	if (WIFSTOPPED(status)) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
-	return n;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(const double values[ROUNDS], double sorted[ROUNDS])
-{
-	memcpy(sorted, values, ROUNDS * sizeof(*sorted));
-	qsort(sorted, ROUNDS, sizeof(*sorted), compare);
-	return sorted[ROUNDS / 2];
+	for (unsigned int i = 0; i < STEPS; i++)
+		s->subject->once(&s->bench);
 }
 
 static void print_instructions(const struct subject *s)
 {
-	long nothing = count_steps(s, 0), all = count_steps(s, STEPS);
+	struct stepped stepped = { .subject = s };
+	long n = count_instructions(prepare, act, &stepped);
 
-	if (nothing < 0 || all < 0)
+	if (n < 0)
 		printf("  instructions not counted");
 	else
-		printf("  %5.0f instructions", (double)(all - nothing) / STEPS);
+		printf("  %5.0f instructions", (double)n / STEPS);
+}
+
+static struct figures figures(const double values[ROUNDS])
+{
+	double sorted[ROUNDS];
+
+	memcpy(sorted, values, sizeof(sorted));
+	return figures_of(sorted, ROUNDS);
 }
 
 static void print(const struct subject *s)
 {
-	double sorted[ROUNDS], ratio[ROUNDS], middle = median(s->ns, sorted);
+	struct figures f = figures(s->ns);
+	double ratio[ROUNDS];
 	char range[40];
 
-	snprintf(range, sizeof(range), "(%.1f..%.1f)", sorted[0], sorted[ROUNDS - 1]);
-	printf("%-43s %6.1f ns %-16s", s->name, middle, range);
+	snprintf(range, sizeof(range), "(%.1f..%.1f)", f.least, f.most);
+	printf("%-43s %6.1f ns %-16s", s->name, f.middle, range);
 	print_instructions(s);
 	if (s->floor != NONE) {
 		for (unsigned int i = 0; i < ROUNDS; i++)
 			ratio[i] = s->ns[i] / subjects[s->floor].ns[i];
-		middle = median(ratio, sorted);
-		printf("  %.2f x floor (%.2f..%.2f)", middle, sorted[0], sorted[ROUNDS - 1]);
+		f = figures_of(ratio, ROUNDS);
+		printf("  %.2f x floor (%.2f..%.2f)", f.middle, f.least, f.most);
 	}
 	putchar('\n');
 	fflush(stdout);
-}
-
-/* Run on one CPU, the one that it is: moving to another costs. */
-static void stay(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		die("sched_setaffinity");
 }
 
 int main(void)
@@ -281,7 +228,7 @@ int main(void)
 
 	if (bench.efd < 0)
 		die("eventfd");
-	stay();
+	pin(sched_getcpu());
 	set_up(&bench);
 	/* The first round warms up, and is overwritten. */
 	for (unsigned int round = 0; round <= ROUNDS; round++)
