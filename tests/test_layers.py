@@ -30,8 +30,8 @@ PUBLIC_FOR_BASE = {'vfio/error.h'}
 # What a user's compiler has anyway: the public headers need nothing else.
 PUBLIC_MAY = {'linux/vfio.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'sys/types.h'}
 
-PROGRAMS = ('vfiod', 'lsvfio', 'devices', 'drivers', 'examples', 'bench')
-FOLDERS = ('src', 'include', 'fuzz') + PROGRAMS
+PROGRAMS = ('vfiod', 'lsvfio', 'devices', 'drivers', 'examples')
+FOLDERS = ('src', 'include', 'fuzz', 'bench') + PROGRAMS
 DRAWERS = {'util', 'utils', 'common', 'core', 'misc', 'helper', 'helpers'}
 NEEDS_LICENCE = {'.c', '.h', '.py', '.sh', '.map'}
 
@@ -86,11 +86,11 @@ def check_program(tree, path, target, quoted):
     return None
 
 
-def check_fuzz(tree, path, target, quoted):
-    """Fuzz targets feed the parts inside: the only thing here that may look into src/."""
+def check_inside(tree, path, target, quoted):
+    """Fuzz targets feed the parts inside, and benchmarks measure them: only those look into src/."""
     places = (tree / 'src', (tree / path).parent)
     if quoted and not any((place / target).exists() for place in places):
-        return f'fuzz -> "{target}"'
+        return f'{path.parts[0]} -> "{target}"'
     return None
 
 
@@ -103,8 +103,8 @@ def check_include(tree, path, line):
         return check_src(tree, pathlib.PurePosixPath(*path.parts[1:]), target, quoted)
     if path.parts[0] == 'include':
         return check_public(tree, path, target, quoted)
-    if path.parts[0] == 'fuzz':
-        return check_fuzz(tree, path, target, quoted)
+    if path.parts[0] in ('fuzz', 'bench'):
+        return check_inside(tree, path, target, quoted)
     return check_program(tree, path, target, quoted)
 
 
