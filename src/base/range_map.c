@@ -20,7 +20,10 @@
 #define LOAD(x)     __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define STORE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
 
-/* In a leaf a range; above a child, in word the largest gap between ranges inside of it. */
+/*
+ * In a leaf a range. Above a child: word is no less than the largest gap between ranges inside of it.
+ * Gaps that grow are told at once; that they shrink is seen where one is sought and not found.
+ */
 struct slot {
 	uint64_t last, word;
 	void *value;
@@ -91,20 +94,32 @@ static void move_slots(struct range_node *to, struct range_node *from, unsigned 
 		blank(from, i);
 }
 
+static inline uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The largest gap before a slot, or inside of it. */
+static inline uint64_t gap_at(const struct range_node *n, unsigned int i)
+{
+	uint64_t inside = n->level ? n->slots[i].word : 0;
+
+	return i ? larger(inside, n->start[i] - n->slots[i - 1].last - 1) : inside;
+}
+
+static uint64_t largest_gap(const struct range_node *n)
+{
+	uint64_t gap = 0;
+
+	for (unsigned int i = 0; i < n->count; i++)
+		gap = larger(gap, gap_at(n, i));
+	return gap;
+}
+
 /* The slot of the parent that tells of a node. */
 static struct slot summary(struct range_node *n)
 {
-	struct slot s = { .last = n->slots[n->count - 1].last, .value = n };
-
-	for (unsigned int i = 0; i < n->count; i++) {
-		uint64_t gap = i ? n->start[i] - n->slots[i - 1].last - 1 : 0;
-
-		if (gap > s.word)
-			s.word = gap;
-		if (n->level && n->slots[i].word > s.word)
-			s.word = n->slots[i].word;
-	}
-	return s;
+	return (struct slot){ n->slots[n->count - 1].last, largest_gap(n), n };
 }
 
 /* How many of the starts are not above key: halves, without a branch that could be mispredicted. */
@@ -310,16 +325,29 @@ static bool fits(const struct gap_search *g, uint64_t end, uint64_t *start)
 	return true;
 }
 
-static bool search(struct gap_search *g, const struct range_node *n, uint64_t *start)
+static bool search(struct gap_search *g, struct range_node *n, uint64_t *start);
+
+/* What is not found there, and what was thought to be, costs the next search nothing. */
+static bool search_child(struct gap_search *g, struct slot *s, uint64_t *start)
+{
+	if (s->word < g->least)
+		return false;
+	if (search(g, s->value, start))
+		return true;
+	STORE(s->word, largest_gap(s->value));
+	return false;
+}
+
+static bool search(struct gap_search *g, struct range_node *n, uint64_t *start)
 {
 	for (unsigned int i = 0; i < n->count && !g->over; i++) {
-		const struct slot *s = &n->slots[i];
+		struct slot *s = &n->slots[i];
 
 		if (s->last < g->from)
 			continue;
 		if (n->start[i] > g->from && fits(g, n->start[i], start))
 			return true;
-		if (n->level && s->word >= g->least && search(g, child(n, i), start))
+		if (n->level && search_child(g, s, start))
 			return true;
 		g->from = s->last + 1;
 		g->over = s->last == UINT64_MAX || g->from > g->wish->high;
@@ -365,15 +393,29 @@ static void end_change(struct range_map *m)
 	__atomic_store_n(&m->version, m->version + 1, __ATOMIC_SEQ_CST);
 }
 
-/* What the nodes above say of a node at depth d, which is not empty, and of those on the way. */
+/* The largest gap on either side of slot at, and inside of it. */
+static uint64_t gap_about(const struct range_node *n, unsigned int at)
+{
+	uint64_t before = at < n->count ? gap_at(n, at) : 0;
+
+	return at + 1 < n->count ? larger(before, gap_at(n, at + 1)) : before;
+}
+
+/*
+ * What the nodes above say of a node at depth d, which is not empty, and of those on the way: in each,
+ * what is at or about the slot of the path has changed.
+ */
 static void update(const struct path *p, unsigned int d)
 {
 	while (d-- > 0) {
 		struct range_node *n = p->nodes[d], *c = p->nodes[d + 1];
-		struct slot *old = &n->slots[p->at[d]], new = summary(c);
+		struct slot *old = &n->slots[p->at[d]], new = {
+			.last = c->slots[c->count - 1].last, .value = c,
+			.word = larger(old->word, gap_about(c, p->at[d + 1])),
+		};
 
 		if (n->start[p->at[d]] == c->start[0] && old->last == new.last &&
-		    old->word == new.word && old->value == c)
+		    old->word == new.word)
 			return;
 		put(n, p->at[d], c->start[0], &new);
 	}
@@ -406,6 +448,7 @@ static void insert_on(struct range_map *m, struct path *p, unsigned int d, unsig
 	struct range_node *n = p->nodes[d], *right;
 	struct slot told;
 
+	p->at[d] = at;
 	if (n->count < FAN) {
 		insert_slot(n, at, start, s);
 		update(p, d);
