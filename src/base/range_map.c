@@ -209,8 +209,8 @@ static void descend(const struct range_map *m, uint64_t key, struct path *p)
 	}
 }
 
-/* The lowest range behind the leaf of a path. */
-static bool behind(const struct path *p, struct range *r)
+/* The leaf behind that of a path; NULL: it is the last. */
+static const struct range_node *behind(const struct path *p)
 {
 	for (unsigned int d = p->depth; d-- > 0;) {
 		const struct range_node *n = p->nodes[d];
@@ -220,42 +220,55 @@ static bool behind(const struct path *p, struct range *r)
 		n = child(n, p->at[d] + 1);
 		while (n->level)
 			n = child(n, 0);
-		*r = range_at(n, 0);
-		return true;
+		return n;
 	}
-	return false;
+	return NULL;
 }
 
-static bool next_on(const struct path *p, uint64_t key, struct range *r)
+/* The leaf and the slot of the first range that ends at or behind key, where its path ends. */
+static const struct range_node *next_on(const struct path *p, uint64_t key, unsigned int *at)
 {
 	const struct range_node *leaf = p->nodes[p->depth];
-	unsigned int at = p->at[p->depth];
 
-	if (leaf->slots[at].last < key)
-		at++;
-	if (at == leaf->count)
-		return behind(p, r);
-	*r = range_at(leaf, at);
-	return true;
+	*at = p->at[p->depth];
+	if (leaf->slots[*at].last < key)
+		++*at;
+	if (*at < leaf->count)
+		return leaf;
+	*at = 0;
+	return behind(p);
 }
 
 bool range_map_next(const struct range_map *m, uint64_t key, struct range *r)
 {
-	struct path p;
+	struct range_walk w = { .at = key, .last = UINT64_MAX };
 
-	if (!m->root)
-		return false;
-	descend(m, key, &p);
-	return next_on(&p, key, r);
+	return range_map_step(m, &w, r);
+}
+
+/* As long as nothing changes, the next range is most often the next of the leaf. */
+static bool step_in_leaf(const struct range_map *m, struct range_walk *w)
+{
+	return w->leaf && w->version == m->version && ++w->slot < w->leaf->count;
 }
 
 bool range_map_step(const struct range_map *m, struct range_walk *w, struct range *r)
 {
-	if (w->over || !range_map_next(m, w->at, r) || r->start > w->last)
+	if (w->over || !m->root)
 		return false;
+	if (!step_in_leaf(m, w)) {
+		struct path p;
+
+		descend(m, w->at, &p);
+		w->leaf = next_on(&p, w->at, &w->slot);
+		w->version = m->version;
+		if (!w->leaf)
+			return false;
+	}
+	*r = range_at(w->leaf, w->slot);
 	w->over = r->last >= w->last;
 	w->at = r->last + 1;
-	return true;
+	return r->start <= w->last;
 }
 
 bool range_map_find(const struct range_map *m, uint64_t key, struct range *r)
@@ -500,16 +513,17 @@ static unsigned int nodes_to_make(const struct path *p)
 int range_map_insert(struct range_map *m, const struct range *r, struct range *other)
 {
 	const struct slot s = { r->last, r->word, r->value };
-	struct range found;
+	const struct range_node *next;
 	struct path p;
 	unsigned int at;
 
 	if (!m->root)
 		return insert_first(m, r);
 	descend(m, r->start, &p);
-	if (next_on(&p, r->start, &found) && found.start <= r->last) {
+	next = next_on(&p, r->start, &at);
+	if (next && next->start[at] <= r->last) {
 		if (other)
-			*other = found;
+			*other = range_at(next, at);
 		return -EEXIST;
 	}
 	if (need_spare(m, nodes_to_make(&p)) < 0)

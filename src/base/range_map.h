@@ -65,6 +65,9 @@ bool range_map_next(const struct range_map *m, uint64_t key, struct range *r);
 struct range_walk {
 	uint64_t at, last;
 	bool over;
+	const struct range_node *leaf;	/* where the last one was, in a map of this version */
+	unsigned int slot;
+	uint64_t version;
 };
 
 bool range_map_step(const struct range_map *m, struct range_walk *w, struct range *r);

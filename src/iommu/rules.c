@@ -195,8 +195,12 @@ int rules_check_cut(const struct space *s, uint64_t iova, uint64_t last, struct 
 {
 	struct range r;
 
-	if (range_map_find(&s->ranges, iova, &r) && r.start != iova)
-		return rules_cut(EINVAL, iova, last, &r, err);
+	if (range_map_find(&s->ranges, iova, &r)) {
+		if (r.start != iova)
+			return rules_cut(EINVAL, iova, last, &r, err);
+		if (r.last == last)
+			return 0;
+	}
 	if (range_map_find(&s->ranges, last, &r) && r.last != last)
 		return rules_cut(EINVAL, iova, last, &r, err);
 	return 0;
