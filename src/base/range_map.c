@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAN      32	/* a power of two */
+#define GROUP    8
+#define FAN      (GROUP * GROUP)
 #define FEW      (FAN / 4)	/* a node with no more is merged with its neighbour, */
 #define ENOUGH   (FAN * 3 / 4)	/* if both together have no more */
 #define MAX_PATH 24		/* levels: more than 2^64 inserts can make */
@@ -122,24 +123,32 @@ static struct slot summary(struct range_node *n)
 	return (struct slot){ n->slots[n->count - 1].last, largest_gap(n), n };
 }
 
-/* How many of the starts are not above key: halves, without a branch that could be mispredicted. */
+/*
+ * How many of the starts are not above key. The last of each group tells which group it is; no look
+ * waits for another then, nor for a branch.
+ */
 static inline unsigned int rank(const struct range_node *n, uint64_t key)
 {
 	const uint64_t *p = n->start;
+	unsigned int groups = 0, r = 0;
 
-#pragma GCC unroll 5
-	for (unsigned int half = FAN / 2; half; half /= 2)
-		p = LOAD(p[half - 1]) <= key ? p + half : p;
-	return p - n->start + (LOAD(*p) <= key);
+#pragma GCC unroll 8
+	for (unsigned int i = 1; i < GROUP; i++)
+		groups += LOAD(p[i * GROUP - 1]) <= key;
+	p += groups * GROUP;
+#pragma GCC unroll 8
+	for (unsigned int i = 0; i < GROUP; i++)
+		r += LOAD(p[i]) <= key;
+	return groups * GROUP + r;
 }
 
 /* The last slot that does not start above key; the first one when all do. */
 static inline unsigned int slot_for(const struct range_node *n, uint64_t key)
 {
-	unsigned int r = rank(n, key), count = LOAD(n->count);
+	unsigned int r = rank(n, key);
 
-	if (r > count)
-		r = count;
+	if (key == UINT64_MAX && r > LOAD(n->count))	/* no other key finds slots that are free */
+		r = LOAD(n->count);
 	return r ? r - 1 : 0;
 }
 
@@ -200,12 +209,13 @@ static void descend(const struct range_map *m, uint64_t key, struct path *p)
 {
 	struct range_node *n = m->root;
 
-	for (p->depth = 0;; p->depth++) {
-		p->nodes[p->depth] = n;
-		p->at[p->depth] = slot_for(n, key);
-		if (!n->level)
+	p->depth = n->level;
+	for (unsigned int d = 0;; d++) {
+		p->nodes[d] = n;
+		p->at[d] = slot_for(n, key);
+		if (d == p->depth)
 			return;
-		n = child(n, p->at[p->depth]);
+		n = child(n, p->at[d]);
 	}
 }
 
@@ -271,37 +281,28 @@ bool range_map_step(const struct range_map *m, struct range_walk *w, struct rang
 	return r->start <= w->last;
 }
 
-bool range_map_find(const struct range_map *m, uint64_t key, struct range *r)
+/* One look, in whatever state the tree is. That each level is one down needs no look at the nodes. */
+static inline bool look(const struct range_map *m, uint64_t key, struct range *r)
 {
-	const struct range_node *n = m->root;
+	const struct range_node *n = LOAD(m->root);
 	unsigned int at;
 
 	if (!n)
 		return false;
-	for (at = slot_for(n, key); n->level; at = slot_for(n, key))
-		n = child(n, at);
-	if (n->start[at] > key || n->slots[at].last < key)
-		return false;
-	*r = range_at(n, at);
-	return true;
+	for (uint32_t level = n->level; level; level--) {
+		n = LOAD(n->slots[slot_for(n, key)].value);
+		if (!n)
+			return false;
+	}
+	at = slot_for(n, key);
+	*r = (struct range){ LOAD(n->start[at]), LOAD(n->slots[at].last), LOAD(n->slots[at].word),
+			     LOAD(n->slots[at].value) };
+	return r->start <= key && key <= r->last;
 }
 
-/* One look, in whatever state the tree is. */
-static bool look(const struct range_map *m, uint64_t key, struct range *r)
+bool range_map_find(const struct range_map *m, uint64_t key, struct range *r)
 {
-	const struct range_node *n = LOAD(m->root);
-
-	while (n) {
-		const struct slot *s = &n->slots[slot_for(n, key)];
-
-		if (!n->level) {
-			*r = (struct range){ LOAD(n->start[s - n->slots]), LOAD(s->last),
-					     LOAD(s->word), LOAD(s->value) };
-			return r->start <= key && key <= r->last;
-		}
-		n = LOAD(s->value);
-	}
-	return false;
+	return look(m, key, r);
 }
 
 bool range_map_peek(const struct range_map *m, uint64_t key, struct range *r, uint64_t *version)
