@@ -192,15 +192,14 @@ static unsigned int take_spans(struct reader *r, uint64_t iova, size_t len, uint
 	return n;
 }
 
-static int find_spans(struct reader *r, uint64_t iova, size_t len, uint32_t prot,
-		      struct vfio_span *spans, unsigned int max)
+/* Apart, so that what it needs is not set up for the way that most accesses take. */
+static __attribute__((noinline)) int find_many_spans(struct reader *r, uint64_t iova, size_t len,
+						     uint32_t prot, struct vfio_span *spans,
+						     unsigned int max)
 {
 	unsigned int n;
-	int ret;
+	int ret = check_access(r, iova, len, prot);
 
-	if (max && len && prot && one_span(r, iova, len, prot, spans))
-		return 1;
-	ret = check_access(r, iova, len, prot);
 	if (ret < 0)
 		return ret;
 	if ((gate_of(r->space) & GATE_LOST) && is_lost(r, iova, len))
@@ -209,6 +208,14 @@ static int find_spans(struct reader *r, uint64_t iova, size_t len, uint32_t prot
 	if (len && !n)
 		return -ENOTSUP;
 	return n && n <= max ? take_spans(r, iova, len, prot, spans) : n;
+}
+
+static int find_spans(struct reader *r, uint64_t iova, size_t len, uint32_t prot,
+		      struct vfio_span *spans, unsigned int max)
+{
+	if (max && len && prot && one_span(r, iova, len, prot, spans))
+		return 1;
+	return find_many_spans(r, iova, len, prot, spans, max);
 }
 
 int space_copy(struct space *s, uint64_t iova, void *buf, size_t len, uint32_t prot)
