@@ -70,7 +70,24 @@ static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, bool ca
 	return r;
 }
 
-/* Memory of size bytes, a multiple of the page size, mapped for all devices; to carve, or zeroed. */
+/* Huge pages to and from which a server copies, for fear of holes, are worse than small ones. */
+static bool is_wasted(const struct vfio_space *s, const struct chunk *c)
+{
+	const struct driver *d;
+
+	if (c->pages.kind > VFIO_PAGES_HUGETLB)
+		return false;
+	LIST_FOREACH(d, &s->members, member) {
+		struct feature_dma_map q = { .cursor = c->iova };
+
+		if (driver_get(d->dev, FEATURE_DMA_MAP, &q, sizeof(q)) == 0 && q.found &&
+		    q.info.iova == c->iova && q.info.access == VFIO_DMA_BY_FILE)
+			return true;
+	}
+	return false;
+}
+
+/* Memory of size bytes, whole pages, mapped for all devices; to carve, or zeroed. */
 static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, bool carve,
 		     struct chunk **chunk, struct vfio_error *err)
 {
@@ -83,7 +100,11 @@ static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, bool carv
 	r = chunk_get(s, *chunk, size, carve, err);
 	if (r < 0)
 		free(*chunk);
-	return r;
+	if (r < 0 || !is_wasted(s, *chunk))
+		return r;
+	s->best_pages = VFIO_PAGES_THP;
+	r = maps_remove(s, (*chunk)->iova, size, err);
+	return r < 0 ? r : chunk_new(s, size, prot, carve, chunk, err);
 }
 
 static void describe(const struct chunk *c, size_t offset, size_t size, struct vfio_dma *dma)

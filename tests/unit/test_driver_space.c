@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE 0x1000u
@@ -103,10 +104,13 @@ static void assert_maps(struct fixture *f, uint64_t count)
 static void every_device_has_every_map(void **state)
 {
 	struct fixture *f = *state;
+	unsigned int before[N];
 	struct vfio_dma dma;
 
 	attach_all(f);
 	assert_int_equal(vfio_space_alloc(f->space, &dma, 5000, VFIO_DMA_RW), 0);
+	for (unsigned int i = 0; i < N; i++)
+		before[i] = f->b[i].model.gone;
 	assert_int_equal(map_at(f, 0x40000, 2 * PAGE), 0);
 	assert_maps(f, 2);
 	memory[PAGE] = 0x5a;
@@ -125,7 +129,7 @@ static void every_device_has_every_map(void **state)
 	assert_maps(f, 0);
 	for (unsigned int i = 0; i < N; i++) {
 		assert_no_access(&f->b[i], 0x40000);
-		assert_int_equal(f->b[i].model.gone, 2);
+		assert_int_equal(f->b[i].model.gone, before[i] + 2);
 	}
 }
 
@@ -230,6 +234,23 @@ static void one_goes_the_others_stay(void **state)
 	assert_no_access(&f->b[2], 0x40000);
 	assert_reads(&f->b[0], 0x40000, 0x77);
 	assert_reads(&f->b[1], 0x40000, 0x77);
+}
+
+/* The process of a device that has left may have kept what it was given. */
+static void what_one_could_reach_the_others_do_not_get(void **state)
+{
+	struct fixture *f = *state;
+	struct stat before, after;
+	struct vfio_dma dma;
+
+	attach_all(f);
+	assert_int_equal(vfio_space_alloc(f->space, &dma, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(fstat(dma.fd, &before), 0);
+	assert_int_equal(vfio_space_dma_free(f->space, &dma), 0);
+	assert_int_equal(vfio_space_detach(f->b[1].dev), 0);
+	assert_int_equal(vfio_space_alloc(f->space, &dma, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(fstat(dma.fd, &after), 0);
+	assert_true(after.st_ino != before.st_ino || after.st_dev != before.st_dev);
 }
 
 static void a_device_that_is_closed(void **state)
@@ -470,6 +491,7 @@ int main(void)
 		SPACE(who_comes_later_gets_them_too),
 		SPACE(many_maps_of_one_file),
 		SPACE(one_goes_the_others_stay),
+		SPACE(what_one_could_reach_the_others_do_not_get),
 		SPACE(a_device_that_is_closed),
 		SPACE(a_space_that_is_freed),
 		SPACE(one_space_at_a_time),
