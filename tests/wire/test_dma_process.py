@@ -287,6 +287,7 @@ def test_two_processes_are_two_memories(client, other_process):
 
 
 def test_nothing_is_left_of_it(probe):
+    assert wait_for(probe.is_free)
     before = probe.fds()
     for _ in range(50):
         with probe.connect() as client:
