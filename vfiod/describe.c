@@ -244,6 +244,7 @@ struct json_object *describe(struct vfio_dev *dev)
 	json_object_object_add(json, "irqs", irqs);
 	json_object_object_add(json, "config", describe_config(dev));
 	json_object_object_add(json, "fault", describe_fault(dev));
+	json_object_object_add(json, "dma", describe_dma(dev));
 	json_object_object_add(json, "policy", describe_policy(dev));
 	json_object_object_add(json, "reset", describe_reset(dev));
 	json_object_object_add(json, "records", describe_records(dev));

@@ -58,6 +58,29 @@ static const struct shape fault_shape[] = {
 	END
 };
 
+static const struct shape quota_shape[] = {
+	{ "advertised", json_type_int, NULL, true },
+	{ "granted", json_type_int, NULL, true },
+	{ "used", json_type_int, NULL, false },
+	END
+};
+
+static const struct shape mapping_shape[] = {
+	{ "iova", json_type_string, NULL, false },
+	{ "size", json_type_int, NULL, false },
+	{ "prot", json_type_array, NULL, false },
+	{ "access", json_type_string, NULL, false },
+	END
+};
+
+static const struct shape dma_shape[] = {
+	{ "maps", json_type_object, quota_shape, false },
+	{ "bytes", json_type_object, quota_shape, false },
+	{ "list", json_type_array, mapping_shape, false },
+	{ "more", json_type_int, NULL, false },
+	END
+};
+
 static const struct shape reset_shape[] = {
 	{ "methods", json_type_array, NULL, false },
 	{ "others", json_type_int, NULL, false },
@@ -82,6 +105,7 @@ static const struct shape description_shape[] = {
 	{ "irqs", json_type_array, irq_shape, false },
 	{ "config", json_type_string, NULL, false },
 	{ "fault", json_type_object, fault_shape, true },
+	{ "dma", json_type_object, dma_shape, true },
 	{ "policy", json_type_object, NULL, false },
 	{ "reset", json_type_object, reset_shape, true },
 	{ "records", json_type_array, record_shape, false },

@@ -25,10 +25,18 @@ static const char *const no_arguments[] = { NULL };
 /* A description with these as its last members. */
 #define DESCRIPTION(irqs, policy, reset, records) \
 	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
-	"\"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": " irqs \
+	"\"regions\": [], \"config\": \"\", \"fault\": null, \"dma\": null, \"irqs\": " irqs \
 	", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
 
 static const char truth[] = DESCRIPTION("[]", "{\"view\": \"virtual\"}", "null", "[]");
+
+/* One in which this is the client's memory. */
+#define DMA(dma) \
+	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
+	"\"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": [], \"policy\": {}, " \
+	"\"reset\": null, \"records\": [], \"dma\": " dma "}}\n"
+
+#define QUOTA "{\"advertised\": null, \"granted\": 1, \"used\": 0}"
 
 /* A map of configuration space in which this is one of the strings. */
 #define MAP(raw) \
@@ -54,6 +62,14 @@ static const char *const lies[] = {
 		    "[]"),
 	DESCRIPTION("[]", "{}", "null", "null"),
 	DESCRIPTION("[]", "{}", "null", "[{\"code\": 307}]"),
+	DMA("7"),
+	DMA("{\"maps\": " QUOTA ", \"bytes\": null, \"list\": [], \"more\": 0}"),
+	DMA("{\"maps\": " QUOTA ", \"bytes\": {\"advertised\": 1, \"granted\": 1}, \"list\": [], "
+	    "\"more\": 0}"),
+	DMA("{\"maps\": " QUOTA ", \"bytes\": " QUOTA ", \"list\": [{\"iova\": 0, \"size\": 0, "
+	    "\"prot\": [], \"access\": \"\"}], \"more\": 0}"),
+	DMA("{\"maps\": " QUOTA ", \"bytes\": " QUOTA ", \"list\": [{\"iova\": \"\", \"size\": 0, "
+	    "\"prot\": [1], \"access\": \"\"}], \"more\": 0}"),
 	MAP("7"),
 	MAP("\"0000000g\""),
 	MAP("\"0000000000000000\""),

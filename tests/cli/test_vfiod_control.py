@@ -59,7 +59,7 @@ def test_describe(edu):
         parameters = control.call('describe', device='edu')['parameters']
     assert parameters['device'] == edu.device()
     description = parameters['description']
-    assert list(description) == ['backend', 'flags', 'regions', 'irqs', 'config', 'fault',
+    assert list(description) == ['backend', 'flags', 'regions', 'irqs', 'config', 'fault', 'dma',
                                  'policy', 'reset', 'records']
     assert description['backend'] == 'inprocess'
     assert description['flags'] == ['reset', 'pci']
@@ -75,6 +75,9 @@ def test_describe(edu):
     assert bytes.fromhex(description['config'])[:4] == b'\x34\x12\xe8\x11'
     assert len(description['config']) == 2 * description['regions'][7]['size']
     assert description['fault'] is None
+    assert description['dma'] == {'maps': {'advertised': 1 << 20, 'granted': 1 << 20, 'used': 0},
+                                  'bytes': {'advertised': None, 'granted': None, 'used': 0},
+                                  'list': [], 'more': 0}
     assert description['irqs'][1]['vectors'] == {'advertised': 1, 'granted': 1}
     assert description['policy']['view'] == 'virtual'
     assert description['reset'] == {'methods': ['device'], 'others': 0, 'last': 0,

@@ -122,9 +122,9 @@ def test_stopped_device_process_is_left_alone(traitor, directory):
 
 ESCAPES = ['open', 'socket', 'fork', 'exec', 'executable memory', 'kill', 'own']
 LIES = ['nonsense', 'empty', 'list', 'nothing', 'pid', 'uid', 'name', 'message', 'event',
-        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'map of numbers',
-        'map of letters', 'long map', 'short map', 'no map', 'depth', 'endless',
-        'end']
+        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'memory', 'no bytes',
+        'half a quota', 'address', 'direction', 'map of numbers', 'map of letters', 'long map',
+        'short map', 'no map', 'depth', 'endless', 'end']
 
 
 @pytest.fixture
