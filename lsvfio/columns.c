@@ -124,6 +124,16 @@ static struct json_object *restarts(const struct device *d)
 	return d->served ? value_number(d->served->restarts) : NULL;
 }
 
+static struct json_object *maps(const struct device *d)
+{
+	return d->served && d->served->used.known ? value_number(d->served->used.maps) : NULL;
+}
+
+static struct json_object *mapped(const struct device *d)
+{
+	return d->served && d->served->used.known ? value_number(d->served->used.bytes) : NULL;
+}
+
 static const struct column table[] = {
 	{ "DEVICE", 0, 0, "string", false, device,
 	  "name: vfiod's for what it serves, else the PCI address" },
@@ -136,6 +146,10 @@ static const struct column table[] = {
 	{ "GROUP", 0, SCOLS_FL_RIGHT, "number", false, group, "IOMMU group" },
 	{ "STATE", 0, 0, "string", false, state, "starting, ready or failed" },
 	{ "CLIENT", 0, 0, "object", false, client, "process and user ID of the client: PID/UID" },
+	{ "MAPS", 0, SCOLS_FL_RIGHT, "number", true, maps,
+	  "DMA maps that the client has made" },
+	{ "MAPPED", 0, SCOLS_FL_RIGHT, "number", true, mapped,
+	  "bytes that the client has mapped for DMA" },
 	{ "STRING", 0, 0, "string", false, string, "the device string to open it with" },
 	{ "MODEL", 0, 0, "string", false, model, "device string of what vfiod serves" },
 	{ "SOCKET", 0, 0, "string", false, socket, "path where clients connect" },
@@ -150,7 +164,8 @@ static const struct column table[] = {
 
 #define COLUMNS (sizeof(table) / sizeof(table[0]))
 
-static const char default_columns[] = "DEVICE,KIND,ID,NAME,DRIVER,GROUP,STATE,CLIENT";
+static const char default_columns[] = "DEVICE,KIND,ID,NAME,DRIVER,GROUP,STATE,CLIENT,"
+	"MAPS,MAPPED";
 
 static const struct column *find(const char *text, size_t len)
 {

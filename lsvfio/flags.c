@@ -38,6 +38,20 @@ const struct flag reset_methods[] = {
 	{ 0, NULL },
 };
 
+const struct flag dma_directions[] = {
+	{ VFIO_DMA_READ, "read" },
+	{ VFIO_DMA_WRITE, "write" },
+	{ 0, NULL },
+};
+
+const struct flag dma_ways[] = {
+	{ VFIO_DMA_IN_PLACE, "in-place" },
+	{ VFIO_DMA_BY_FILE, "by-file" },
+	{ VFIO_DMA_BY_PROCESS, "by-process" },
+	{ VFIO_DMA_BY_MESSAGE, "by-message" },
+	{ 0, NULL },
+};
+
 uint32_t flag_bit(const struct flag *table, const char *name)
 {
 	for (; table->name; table++)

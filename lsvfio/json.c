@@ -292,6 +292,7 @@ static struct json_object *full_value(const struct device *d, const struct colum
 	value_set(o, "irqs", irqs_value(desc));
 	value_set(o, "config", config_value(desc));
 	value_set(o, "fault", fault_value(&desc->fault));
+	value_set(o, "dma", dma_value(&desc->dma));
 	value_set(o, "policy", policy_value(desc));
 	value_set(o, "reset", reset_value(&desc->reset));
 	value_set(o, "records", records_value(desc));

@@ -55,6 +55,7 @@ struct flag {
 
 /* Tables end with a NULL name. */
 extern const struct flag device_flags[], region_flags[], irq_flags[], reset_methods[];
+extern const struct flag dma_directions[], dma_ways[];
 
 uint32_t flag_bit(const struct flag *table, const char *name);
 char *flag_names(const struct flag *table, uint32_t flags);
@@ -178,6 +179,14 @@ bool member_flags(struct reader *r, struct json_object *in, const char *key,
 bool reply_device(struct reader *r, struct json_object *in, struct served *served);
 bool reply_description(struct reader *r, struct json_object *in, struct description *d);
 
+/* A string of 0x and up to 16 hexadecimal digits. */
+bool reply_address(struct reader *r, struct json_object *in, const char *key, uint64_t *address);
+
+/* ---- reply_dma.c ------------------------------------------------------------------------- */
+
+/* The client's memory in a description, where an older vfiod has none. */
+bool reply_dma(struct reader *r, struct json_object *in, struct dma *dma);
+
 /* ---- reply_map.c ------------------------------------------------------------------------- */
 
 /* The map of configuration space that may come with a description. */
@@ -273,6 +282,17 @@ void errors_print(const struct device_list *list, const struct look *look);
 void config_map_ask(struct device *d, struct vfio_dev *dev);
 void config_map_print(const struct device *d, const struct look *look);
 struct json_object *config_map_value(const struct device *d);
+
+/* ---- dma.c: the memory that a client has given a device --------------------------------------- */
+
+/* Ask the device. */
+void dma_ask(struct dma *dma, struct vfio_dev *dev);
+/* "3 of 1000 granted, 1048576 advertised", "12K, without limit"; NULL where it is not known. */
+char *dma_maps_text(const struct dma *dma);
+char *dma_bytes_text(const struct dma *dma);
+/* The maps, to be ended with table_end(). */
+struct libscols_table *dma_table(const struct dma *dma, const struct look *look);
+struct json_object *dma_value(const struct dma *dma);
 
 /* ---- title.c -------------------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@
 #define MAX_IRQS    64
 #define MAX_SETTINGS 64
 #define MAX_RECORDS 64
+#define MAX_MAPS    256		/* of DMA memory: vfiod tells no more */
 #define CONFIG_MAX  4096u	/* configuration space of a PCI Express function */
 
 enum kind {
@@ -47,6 +48,12 @@ struct client {
 	uint32_t pid, uid, gid;
 };
 
+/* How much DMA memory a device has from its client, which lists show, too. */
+struct used {
+	bool known;
+	uint64_t maps, bytes;
+};
+
 /* A device as vfiod lists it. */
 struct served {
 	char *control;		/* the control socket that was asked */
@@ -55,6 +62,7 @@ struct served {
 	uint32_t pid;		/* 0: no process now */
 	uint32_t restarts;
 	struct client client;
+	struct used used;	/* known only from its description */
 };
 
 /* Flags of a BAR as sysfs tells them; above those of struct vfio_region_info. */
@@ -91,6 +99,15 @@ struct fault {
 	uint64_t count;
 };
 
+/* The client's memory. */
+struct dma {
+	bool known;
+	struct vfio_dma_limits limits;
+	size_t nmaps;
+	struct vfio_dma_info maps[MAX_MAPS];	/* by address; access 0: in a way that is new */
+	uint64_t more;			/* that are not among them */
+};
+
 /* What the administrator has decided, or left as it is. */
 struct setting {
 	char *key, *value;
@@ -121,6 +138,7 @@ struct description {
 	size_t config_len;
 	uint8_t config[CONFIG_MAX];
 	struct fault fault;
+	struct dma dma;
 	bool has_policy;
 	size_t nsettings;
 	struct setting settings[MAX_SETTINGS];

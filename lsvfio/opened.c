@@ -151,6 +151,7 @@ static void look(struct device *d, struct vfio_dev *dev)
 	for (uint32_t i = 0; i < nirqs; i++)
 		look_at_irq(d, dev, i);
 	look_at_policy(desc, dev);
+	dma_ask(&desc->dma, dev);
 	look_at_reset(desc, dev);
 	look_at_records(desc, dev);
 	look_at_config(d, dev);

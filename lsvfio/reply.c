@@ -184,6 +184,17 @@ static bool parse_iova(const char *text, uint64_t *iova)
 	return true;
 }
 
+bool reply_address(struct reader *r, struct json_object *in, const char *key, uint64_t *address)
+{
+	char *text = NULL;
+	bool ok = member_string(r, in, key, &text);
+
+	if (ok && !parse_iova(text, address))
+		ok = reader_refuse(r, key, "a string of 0x and up to 16 digits");
+	free(text);
+	return ok;
+}
+
 static bool parse_direction(const char *text, bool *write)
 {
 	*write = !strcmp(text, "write");
@@ -192,15 +203,12 @@ static bool parse_direction(const char *text, bool *write)
 
 static bool reply_fault_words(struct reader *r, struct json_object *in, struct fault *fault)
 {
-	char *iova = NULL, *direction = NULL;
-	bool ok = member_string(r, in, "iova", &iova) &&
+	char *direction = NULL;
+	bool ok = reply_address(r, in, "iova", &fault->iova) &&
 		  member_string(r, in, "direction", &direction);
 
-	if (ok && !parse_iova(iova, &fault->iova))
-		ok = reader_refuse(r, "iova", "a string of 0x and up to 16 digits");
 	if (ok && !parse_direction(direction, &fault->write))
 		ok = reader_refuse(r, "direction", "\"read\" or \"write\"");
-	free(iova);
 	free(direction);
 	return ok;
 }
@@ -315,6 +323,7 @@ bool reply_description(struct reader *r, struct json_object *in, struct descript
 	return member_string(r, in, "backend", &d->backend) &&
 	       member_flags(r, in, "flags", device_flags, &d->flags) &&
 	       reply_config(r, in, d) && reply_fault(r, in, &d->fault) &&
+	       reply_dma(r, in, &d->dma) &&
 	       reply_regions(r, in, d) && reply_irqs(r, in, d) && reply_policy(r, in, d) &&
 	       reply_reset(r, in, &d->reset) && reply_records(r, in, d);
 }

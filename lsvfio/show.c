@@ -156,6 +156,8 @@ static void print_summary(const struct device *d, const struct look *look)
 	served_rows(table, d->served);
 	row(table, "back end", memory_copy(d->description->backend));
 	row(table, "flags", flag_names(device_flags, d->description->flags));
+	row(table, "DMA maps", dma_maps_text(&d->description->dma));
+	row(table, "DMA memory", dma_bytes_text(&d->description->dma));
 	row(table, "last fault", fault_text(&d->description->fault));
 	policy_rows(table, d->description);
 	row(table, "reset", reset_text(&d->description->reset));
@@ -363,6 +365,7 @@ void show_print(const struct device *d, const struct look *look)
 	print_summary(d, look);
 	print_regions(d->description, look);
 	print_irqs(d->description, look);
+	end_block(dma_table(&d->description->dma, look), "DMA MAPS", look);
 	print_config(d->description, look);
 	print_problems(d, look);
 }

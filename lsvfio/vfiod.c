@@ -78,6 +78,12 @@ refuse:
 	return false;
 }
 
+/* A list keeps that of a description. */
+static void note_used(struct served *served, const struct dma *dma)
+{
+	served->used = (struct used){ dma->known, dma->limits.maps.used, dma->limits.bytes.used };
+}
+
 static bool parse_description(struct device *d, struct json_object *in, char **why)
 {
 	struct reader r = { .where = "the reply" };
@@ -87,6 +93,7 @@ static bool parse_description(struct device *d, struct json_object *in, char **w
 	    reply_description(&r, description, device_describe(d)) &&
 	    reply_map(&r, in, d->description)) {
 		config_explain(d);
+		note_used(d->served, &d->description->dma);
 		return true;
 	}
 	description_free(d->description);

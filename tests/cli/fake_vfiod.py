@@ -39,7 +39,16 @@ DESCRIPTION = {
                 {"code": 312, "who": "device model", "errno": 5, "text": "it is stuck",
                  "remedy": "hit it"}],
     "fault": {"iova": "0xfffffffffffff000", "size": 4096, "direction": "write", "errno": 14,
-              "count": 3}}
+              "count": 3},
+    "dma": {"maps": {"advertised": 1048576, "granted": 1000, "used": 302},
+            "bytes": {"advertised": None, "granted": 67108864, "used": 1236992},
+            "list": [{"iova": "0x0", "size": 4096, "prot": ["read"], "access": "in-place"},
+                     {"iova": "0x10000", "size": 12288, "prot": ["read", "write"],
+                      "access": "by-file"},
+                     {"iova": "0x20000", "size": 4096, "prot": ["write"], "access": "by-process"},
+                     {"iova": "0xfffffffffffff000", "size": 4096, "prot": ["read"],
+                      "access": "by-message"}],
+            "more": 298}}
 
 # Of each dword, what is like no other's.
 CONFIG_MAP = {key: "".join(f"{(n << 24 | dword):08x}" for dword in range(64))

@@ -60,6 +60,16 @@ def test_a_device_of_a_vfiod_in_full(fake):
     assert "client         process 4712, user 1000, group 100" in text
     assert "last fault     write of 4096 bytes at 0xfffffffffffff000: EFAULT (Bad address); " \
         "3 in all" in text
+    assert "DMA maps       302 of 1000 granted, 1048576 advertised" in text
+    assert "DMA memory     1208K of 64M" in text
+    maps = text.index("DMA MAPS")
+    assert [line.split() for line in text[maps + 1:maps + 7]] == [
+        ["IOVA", "SIZE", "BYTES", "DIRECTION", "ACCESS"],
+        ["0x0-0xfff", "4K", "4096", "read", "in-place"],
+        ["0x10000-0x12fff", "12K", "12288", "read,write", "by-file"],
+        ["0x20000-0x20fff", "4K", "4096", "write", "by-process"],
+        ["0xfffffffffffff000-0xffffffffffffffff", "4K", "4096", "read", "by-message"],
+        ["(298", "more)"]]
     assert "    0 BAR0     1M 1048576 read,write,mmap 0x1000+8K,0x80000+4K" in text
     irqs = [t.split(maxsplit=2)[2] for t in text if t.startswith(("    0 INTx", "    1 MSI"))]
     assert irqs == [
@@ -72,16 +82,19 @@ def test_a_device_of_a_vfiod_in_full(fake):
 
 
 def test_a_vfiod_that_is_older(fake):
-    new = ("policy", "reset", "records")
+    new = ("policy", "reset", "records", "dma")
     description = {key: value for key, value in DESCRIPTION.items() if key not in new}
     description["irqs"] = [{key: value for key, value in irq.items() if key != "vectors"}
                            for irq in DESCRIPTION["irqs"]]
     fake.answer(description=description)
     (edu,) = devices("--control", fake.path, "edu0")
-    assert [edu[key] for key in new] == [None] * 3
+    assert [edu[key] for key in new] == [None] * len(new)
     assert [irq["vectors"] for irq in edu["irqs"]] == [None, None]
     text = lsvfio("--control", fake.path, "edu0").stdout
     assert "policy" not in text and "granted" not in text and "reset  " not in text
+    assert "DMA" not in text
+    assert devices("--control", fake.path, "--no-pci", "-o", "MAPS,MAPPED") == \
+        [{"maps": None, "mapped": None}]
     assert lsvfio("--errors", "--control", fake.path).stdout == \
         TITLE + "\nno side channel\n"
 
@@ -302,15 +315,18 @@ def is_fine(path, value):
     name = [key for key in path if isinstance(key, str)][-1]
     if "policy" in path:
         return value == ({} if path[-1] == "policy" else "")
-    if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map") and value is None:
+    if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map",
+                "dma") and value is None:
         return path[-1] == name
+    if name in ("advertised", "granted") and "dma" in path and value is None:
+        return True
     if value in ("", []) and not isinstance(value, bool):
         free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags",
-                     "methods", "who", "text", "remedy"),
-                "[]": ("flags", "regions", "irqs", "areas", "methods", "records"),
+                     "methods", "who", "text", "remedy", "prot", "access"),
+                "[]": ("flags", "regions", "irqs", "areas", "methods", "records", "prot", "list"),
                 }[json.dumps(value).strip('"') or ""]
         return name in free or (name == "name" and "description" in path)
-    return isinstance(value, str) and name in ("flags", "methods") and \
+    return isinstance(value, str) and name in ("flags", "methods", "prot") and \
         isinstance(path[-1], int)
 
 
@@ -340,6 +356,13 @@ def test_every_member_is_checked(fake, path):
     (("description", "fault", "iova"), "4096"), (("description", "fault", "iova"), "0x"),
     (("description", "fault", "iova"), "0x" + "f" * 17),
     (("description", "fault", "direction"), "both"),
+    (("description", "dma"), []), (("description", "dma", "maps"), None),
+    (("description", "dma", "bytes", "granted"), -1), (("description", "dma", "more"), -1),
+    (("description", "dma", "list", 0, "iova"), "4096"),
+    (("description", "dma", "list", 0, "size"), 0),
+    (("description", "dma", "list", 3, "size"), 8192),
+    (("description", "dma", "list", 0, "prot"), [1]),
+    (("description", "dma", "list"), [DESCRIPTION["dma"]["list"][0]] * 257),
     (("description", "irqs", 1, "vectors"), []),
     (("description", "irqs", 1, "vectors", "granted"), -1),
     (("description", "irqs", 1, "vectors", "advertised"), 1 << 32),
