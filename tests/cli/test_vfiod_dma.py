@@ -319,3 +319,32 @@ def test_limits_outlast_the_client(serve, directory):
             assert client.map_refused(0x10000, PAGE) == 'EINVAL'
             assert client.map_refused(0, 2 * PAGE) == 'ENOMEM'
         wait_until_free(vfiod)
+
+
+# ---- memory that makes whoever touches it wait -----------------------------------------------
+
+
+def test_process_memory_that_makes_one_wait(serve, directory):
+    """It costs its device a process; other devices notice nothing, and the next client is served."""
+    vfiod = serve('[other]', f'device = {PROBE}', f'socket = {directory}/other')
+    file = directory / 'file'
+    file.touch()
+    tests = SOURCE / 'tests'
+    with subprocess.Popen([sys.executable, tests / 'cli' / 'waiting_client.py', tests / 'wire',
+                           directory / 's', file], stdout=subprocess.PIPE) as process:
+        try:
+            if process.stdout.readline() == b'skip\n':
+                pytest.skip('no file system can be mounted here')
+            with wire.Client(directory / 'other') as other:
+                other.hello()
+                other.map(0, PAGE)
+                assert used(vfiod, 'other') == (1, PAGE)
+            assert wait_for(lambda: (vfiod.device('dev')['restarts'],
+                                     vfiod.device('dev')['state']) == (1, 'ready'), 30)
+            assert 'may be stuck in something of its client' in vfiod.log()
+            with connect(directory) as client:
+                client.map(0, PAGE)
+                assert used(vfiod) == (1, PAGE)
+            assert vfiod.device('other')['restarts'] == 0
+        finally:
+            process.kill()
