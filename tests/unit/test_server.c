@@ -561,6 +561,32 @@ static void an_answer_that_waits_keeps_its_descriptor(void **state)
 	serve_what_came(f);
 }
 
+/* ---- process memory ----------------------------------------------------------------------- */
+
+/* It is refused without the option, and the client answers for its memory instead. */
+static void memory_of_a_process_is_not_taken(void **state)
+{
+	static _Alignas(4096) uint8_t page[4096];
+	struct fixture *f = *state;
+	struct vfio_dma dma = {
+		.vaddr = page, .iova = 0x10000, .size = sizeof(page), .fd = -1, .prot = VFIO_DMA_RW,
+		.flags = VFIO_DMA_BY_PROCESS,
+	};
+	struct vfio_dma_info info;
+	uint64_t cursor = 0;
+
+	start(f, 0);
+	open_it(f);
+	assert_int_equal(vfio_dma_map(f->b.dev, &dma), 0);
+	assert_int_equal(vfio_dma_next(f->b.dev, &cursor, &info), 1);
+	assert_int_equal(info.access, VFIO_DMA_BY_MESSAGE);
+	page[7] = 0x5a;
+	assert_int_equal(vfio_set_bus_master(f->b.dev, true), 0);
+	assert_int_equal(model_dma(&f->b, MODEL_DMA_READ, 0x10000, 8), 0);
+	assert_int_equal(vfio_read8(f->b.dev, 0, MODEL_BYTES + 7), 0x5a);
+	close_it(f);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -582,6 +608,7 @@ int main(void)
 		TEST(what_lies_at_the_path),
 		TEST(a_listener_of_the_callers),
 		TEST(an_answer_that_waits_keeps_its_descriptor),
+		TEST(memory_of_a_process_is_not_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
