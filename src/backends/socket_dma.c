@@ -49,8 +49,10 @@ static int send_process_map(struct sock *s, const struct dma_map *map)
 		fd_close(&fd);
 	if (r == 0 || s->link.fd < 0 || !(map->vaddr || map->peer))
 		return r;
-	s->takes_no_process = true;
-	return send_map(s, map, -1, 0, 0);
+	r = send_map(s, map, -1, 0, 0);
+	if (r == 0)		/* there was nothing else against that map */
+		s->takes_no_process = true;
+	return r;
 }
 
 static int send_any_map(struct sock *s, const struct dma_map *map)

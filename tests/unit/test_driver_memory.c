@@ -130,6 +130,24 @@ static void memory_of_the_process(void **state)
 	assert_int_equal(memory[PAGE + 1], 0x11);
 }
 
+/* A map that is refused for another reason says nothing of how memory is reached. */
+static void memory_of_the_process_after_a_refusal(void **state)
+{
+	struct both *b = *state;
+	struct vfio_dma more = {
+		.vaddr = pages(1), .iova = 0x50000, .size = PAGE, .fd = -1, .prot = VFIO_DMA_RW,
+		.flags = VFIO_DMA_BY_PROCESS,
+	};
+
+	both_limit(b, 1, UINT64_MAX);
+	map(b, 0x40000, 1, VFIO_DMA_RW, VFIO_DMA_BY_PROCESS);
+	assert_int_equal(vfio_dma_map(b->dev, &more), -ENOSPC);
+	assert_int_equal(vfio_dma_unmap(b->dev, 0x40000, PAGE), 0);
+	assert_int_equal(vfio_dma_map(b->dev, &more), 0);
+	assert_int_equal(access_at(b, 0x50000),
+			 b->is_socket ? VFIO_DMA_BY_PROCESS : VFIO_DMA_IN_PLACE);
+}
+
 /* Nothing is at these addresses any more, nor will be anything else of this process's. */
 static void vanish(void *memory, size_t size)
 {
@@ -222,6 +240,7 @@ int main(void)
 		BOTH(limits),
 		BOTH(addresses),
 		BOTH(memory_of_the_process),
+		BOTH(memory_of_the_process_after_a_refusal),
 		BOTH(memory_that_has_vanished),
 		BOTH(dirty_pages),
 		BOTH(many_dirty_pages),
