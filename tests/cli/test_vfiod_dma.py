@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from conftest import wait_for
+from conftest import BUILD, wait_for
 from lsvfio import SOURCE, lines, lsvfio
 from test_vfiod_reload import hang_up
 from vfiod_probe import PROBE, configuration, connect, describe, wait_until_free, wire
@@ -267,6 +267,23 @@ def test_no_memory_at_all(serve, directory):
         assert client.map_refused(0, PAGE) == 'ENOSPC'
         client.bus_master()
     assert memory_of(vfiod)['maps'] == {'advertised': 1 << 20, 'granted': 0, 'used': 0}
+
+
+@pytest.mark.parametrize('key, says, remedy', [
+    ('max-maps=0', 'one more DMA map: 0 of 0 are in use, and the policy max-maps allows no more',
+     'have max-maps raised in vfiod.conf'),
+    ('max-dma=1K', 'mapping 4096 bytes for DMA: 0 of 1024 are in use, and the policy max-dma '
+     'allows no more', 'have max-dma raised in vfiod.conf')])
+def test_a_driver_is_told(start, directory, key, says, remedy):
+    """The words come all the way, and a program prints them."""
+    start('--device', 'edu', '--socket-path', directory / 's', '--policy', key).wait_ready()
+    (directory / 'in').write_bytes(b'some bytes')
+    done = subprocess.run([BUILD / 'drivers' / 'edu' / 'edu-copy', '--device',
+                           f'unix:{directory}/s', directory / 'in', directory / 'out'],
+                          capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert f'VFIO-507: {says}: ' in done.stderr and '(policy)' in done.stderr
+    assert remedy in done.stderr
 
 
 # ---- limits that change ----------------------------------------------------------------------
