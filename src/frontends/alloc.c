@@ -140,16 +140,17 @@ static bool carve_any(struct vfio_space *s, size_t size, uint32_t prot, struct v
 	return false;
 }
 
+/* A power of two, which those that are there need not be together: one of them may have gone. */
 static size_t wanted_size(const struct vfio_space *s, uint32_t prot)
 {
-	size_t size = 0;
+	size_t wanted = CHUNK_MIN, size = 0;
 	const struct chunk *c;
 
 	TAILQ_FOREACH(c, &s->chunks[prot], link)
 		size += c->pages.size;
-	if (size < CHUNK_MIN)
-		return CHUNK_MIN;
-	return size > CHUNK_MAX ? CHUNK_MAX : size;
+	while (wanted < CHUNK_MAX && 2 * wanted <= size)
+		wanted *= 2;
+	return wanted;
 }
 
 /* Make it one that is carved; if that fails, it goes. */

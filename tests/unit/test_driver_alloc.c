@@ -398,6 +398,22 @@ static void a_limit_that_comes_late(void **state)
 	free(block.vaddr);
 }
 
+/* Then those that are left together are no power of two. */
+static void the_first_chunk_goes(void **state)
+{
+	struct both *b = *state;
+	struct vfio_dma dma[33];
+
+	for (unsigned int i = 0; i < 32; i++)			/* 2, 2 and 4 MiB */
+		alloc(b, &dma[i], 256 << 10, VFIO_DMA_RW);
+	assert_int_equal(maps(b), 3);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(vfio_dma_free(b->dev, &dma[i]), 0);
+	assert_int_equal(maps(b), 2);
+	alloc(b, &dma[32], 64, VFIO_DMA_RW);
+	assert_int_equal(maps(b), 3);
+}
+
 static void little_may_be_mapped(void **state)
 {
 	struct both *b = *state;
@@ -428,6 +444,7 @@ int main(void)
 		BOTH(alignment),
 		BOTH(ten_thousand_buffers_one_map),
 		BOTH(chunks_grow),
+		BOTH(the_first_chunk_goes),
 		BOTH(directions_do_not_mix),
 		BOTH(memory_is_used_again_and_zeroed),
 		BOTH(pages_are_kept_for_the_next),
