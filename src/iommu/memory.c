@@ -253,8 +253,11 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	return 0;
 }
 
-/* Only that: of other files, a read could wait, and a write could do what their owner may not. */
-static bool is_process_memory(int fd)
+/*
+ * Only that: of other files, a read could wait or tell what their owner may not know, and a write
+ * could do what he may not. Whoever can mount gives a file the name that he likes, but not the mode.
+ */
+static bool is_process_memory(int fd, mode_t mode)
 {
 	char path[32], name[64];
 	struct statfs fs;
@@ -263,7 +266,7 @@ static bool is_process_memory(int fd)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, name, sizeof(name));
 	return n > 4 && n < (ssize_t)sizeof(name) && memcmp(name + n - 4, "/mem", 4) == 0 &&
-	       fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+	       mode == (S_IFREG | S_IRUSR | S_IWUSR) && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 static int init_process(struct memory *m, struct memory_files *files, const struct dma_map *map,
@@ -272,10 +275,10 @@ static int init_process(struct memory *m, struct memory_files *files, const stru
 	struct stat st;
 	int r;
 
-	if (!is_process_memory(map->fd))
-		return not_memory(err, map->fd, "it is no /proc/PID/mem");
 	if (fstat(map->fd, &st) < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
+	if (!is_process_memory(map->fd, st.st_mode))
+		return not_memory(err, map->fd, "it is no /proc/PID/mem");
 	if (!is_inside(map->fd_offset, map->size, INT64_MAX))
 		return not_memory(err, map->fd, "offset and size reach past its end");
 	r = check_access(map, 0, err);

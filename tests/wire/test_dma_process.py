@@ -7,6 +7,7 @@ import mmap
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -195,6 +196,46 @@ def test_what_is_no_process_memory(client, tmp_path):
     with file_of(4) as file:
         assert client.map_refused(0, PAGE, file, flags=BOTH | IN_PROCESS) == 'EINVAL'
     assert maps(client) == []
+
+
+MOUNT = '''
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+uid = os.getuid()
+if libc.unshare(0x00020000 | (0x10000000 if uid else 0)) or \\
+        libc.mount(None, b'/', None, 0x44000, None) or \\
+        libc.mount(sys.argv[1].encode(), sys.argv[2].encode(), None, 0x1000, None):
+    print(os.strerror(ctypes.get_errno()), flush=True)
+else:
+    print('mounted', flush=True)
+sys.stdin.read()
+'''
+
+
+@contextlib.contextmanager
+def disguised(file, place):
+    """The descriptor of a file, which has another name where it was opened."""
+    with open(place, 'wb'):
+        pass
+    process = subprocess.Popen([sys.executable, '-c', MOUNT, file, place], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    said = process.stdout.readline()
+    fd = os.open(f'/proc/{process.pid}/root{place}', os.O_RDONLY) if 'mounted' in said else -1
+    yield fd
+    process.communicate('')
+    if fd >= 0:
+        os.close(fd)
+
+
+@pytest.mark.parametrize('name', ['stat', 'status', 'environ', 'oom_score_adj'])
+def test_a_file_in_the_clothes_of_another(client, name):
+    """Whoever may mount gives a file the name that he likes."""
+    with tempfile.TemporaryDirectory(dir='/tmp') as place, \
+            disguised(f'/proc/{os.getpid()}/{name}', place + '/mem') as fd:
+        if fd < 0:
+            pytest.skip('mounting is not permitted here')
+        assert os.readlink(f'/proc/self/fd/{fd}').endswith('/mem')
+        assert client.map_refused(0, PAGE, fd, flags=READ | IN_PROCESS) == 'EINVAL'
 
 
 @pytest.mark.parametrize('offset, size', [
