@@ -283,7 +283,7 @@ void config_map_ask(struct device *d, struct vfio_dev *dev);
 void config_map_print(const struct device *d, const struct look *look);
 struct json_object *config_map_value(const struct device *d);
 
-/* ---- dma.c: the memory that a client has given a device --------------------------------------- */
+/* ---- dma.c: the memory that a client has given a device ---------------------------------- */
 
 /* Ask the device. */
 void dma_ask(struct dma *dma, struct vfio_dev *dev);

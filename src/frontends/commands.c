@@ -13,8 +13,8 @@
 typedef int handler(struct client *c, const struct wire_message *m, uint8_t *reply);
 
 /*
- * How many maps the client may have. Never a larger number than its own, which is 65535 where it says
- * nothing: QEMU leaves a server that says more. It gets more all the same.
+ * How many maps the client may have. Never a larger number than its own, which is 65535 where it
+ * says nothing: QEMU leaves a server that says more. It gets more all the same.
  */
 static uint32_t maps_promised(struct client *c)
 {

@@ -342,7 +342,7 @@ def test_limits_outlast_the_client(serve, directory):
 
 
 def test_process_memory_that_makes_one_wait(serve, directory):
-    """It costs its device a process; other devices notice nothing, and the next client is served."""
+    """It costs its device a process; other devices notice nothing; the next client is served."""
     vfiod = serve('[other]', f'device = {PROBE}', f'socket = {directory}/other')
     file = directory / 'file'
     file.touch()

@@ -20,8 +20,8 @@ CLONE_NEWNS, MS_NOSUID_NODEV, MS_REC_PRIVATE = 0x20000, 6, 0x44000
 ANSWERS = {
     INIT: (0, struct.pack('=IIIIHHIIHHI', 7, 31, 0, 0, 1, 1, 4096, 0, 0, 0, 0) + bytes(28)),
     OPEN: (0, struct.pack('=QII', 1, 0, 0)),
-    GETATTR: (0, struct.pack('=QII6Q10I', 60, 0, 0, 1, SIZE, 16, 0, 0, 0, 0, 0, 0, 0o100666, 1, 0, 0,
-                             0, 4096, 0)),
+    GETATTR: (0, struct.pack('=QII6Q10I', 60, 0, 0, 1, SIZE, 16, 0, 0, 0, 0, 0, 0, 0o100666, 1,
+                             0, 0, 0, 4096, 0)),
     FLUSH: (38, b''),
 }
 

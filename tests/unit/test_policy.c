@@ -380,7 +380,8 @@ static void addresses_are_limited(void **state)
 	struct fixture *f = *state;
 	struct vfio_iova_range ranges[VFIO_MAX_IOVA_RANGES];
 
-	assert_int_equal(vfio_policy_set(f->dev, "iova", "0x0-0xffff, 0x20000-0xffffffffffffffff"), 0);
+	assert_int_equal(vfio_policy_set(f->dev, "iova", "0x0-0xffff, 0x20000-0xffffffffffffffff"),
+			 0);
 	assert_int_equal(vfio_iova_ranges(f->dev, ranges), 2);
 	assert_int_equal(ranges[0].end, 0xffff);
 	assert_int_equal(ranges[1].start, 0x20000);

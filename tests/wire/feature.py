@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DEVICE_FEATURE (section 3.13): the server's own features of memory, and the kernel's of writes."""
+"""DEVICE_FEATURE (section 3.13): the server's own features of memory, the kernel's of writes."""
 
 import errno
 import struct

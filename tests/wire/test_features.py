@@ -227,7 +227,7 @@ def test_the_eventfd_goes_with_the_client(probe):
 
 @pytest.mark.parametrize('number', [-2, -1, 0, 1, 4, 5, 6, 7, 8, 9, 12, 20, 1000, 0x7fffffff])
 def test_a_number_is_no_descriptor(probe, client, number):
-    """The server has descriptors of such numbers, some of them eventfds: they are not the client's."""
+    """The server has descriptors of such numbers, and eventfds: they are not the client's."""
     event = Signal()
     tell_of_faults(client, event)
     before = kept(probe, client)
