@@ -103,7 +103,7 @@ static void set_policy(struct session *session, size_t key, const char *value)
 /* These hold from the client's next request on. */
 static bool is_run_time(const char *key)
 {
-	static const char *const keys[] = { "vectors", "max-maps", "max-dma" };
+	static const char *const keys[] = { "vectors", "max-maps", "max-dma", "process-memory" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcmp(key, keys[i]) == 0)
@@ -279,7 +279,6 @@ int session_open(struct session *session, struct vfio_error *err)
 		.admit = on_admit,
 		.client = on_client,
 		.timeout_ms = process->client_timeout_ms,
-		.process_memory = true,		/* the supervisor sees when it waits too long */
 		.mends = true,
 	};
 	int ret = vfio_server_new(&session->server, session->dev, &options, err);

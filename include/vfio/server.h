@@ -58,11 +58,6 @@ struct vfio_server_options {
 	 */
 	unsigned int timeout_ms;
 	/*
-	 * Take descriptors of a client's /proc/PID/mem, for memory that is in no file. A hostile one
-	 * can make an access to it wait for ever: only for programs with a watchdog, as vfiod has.
-	 */
-	bool process_memory;
-	/*
 	 * The program handles SIGBUS, by vfio_server_mend(). Then every memory file of a client's is
 	 * used in place, also one that the client could cut off, or of huge pages. Without it, only
 	 * sealed ones are; the bytes of others are copied by system calls.

@@ -193,7 +193,9 @@ static int no_policy(struct vfio_dev *dev)
 /* These do not make the device, and with it the memory that is mapped, anew. */
 static bool leaves_memory(const char *key)
 {
-	static const char *const keys[] = { "vectors", "at-close", "max-maps", "max-dma" };
+	static const char *const keys[] = { 
+		"vectors", "at-close", "max-maps", "max-dma", "process-memory",
+	};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcmp(key, keys[i]) == 0)

@@ -65,11 +65,9 @@ static int handle_version(struct client *c, const struct wire_message *m, uint8_
 #define WIRE_MAP_WAYS (WIRE_MAP_FILE | WIRE_MAP_PROCESS)
 
 /* Is that a way to use what came with the message? */
-static bool is_way(const struct client *c, uint32_t way, size_t nfds)
+static bool is_way(uint32_t way, size_t nfds)
 {
-	if (way == WIRE_MAP_PROCESS)
-		return nfds && c->server->options.process_memory;
-	return !way || (way == WIRE_MAP_FILE && nfds);
+	return !way || (nfds && way != WIRE_MAP_WAYS);
 }
 
 static int handle_dma_map(struct client *c, const struct wire_message *m, uint8_t *reply)
@@ -78,7 +76,7 @@ static int handle_dma_map(struct client *c, const struct wire_message *m, uint8_
 	struct dma_map map;
 
 	memcpy(&q, m->payload, sizeof(q));
-	if (q.argsz < sizeof(q) || m->nfds > 1 || !is_way(c, q.flags & WIRE_MAP_WAYS, m->nfds))
+	if (q.argsz < sizeof(q) || m->nfds > 1 || !is_way(q.flags & WIRE_MAP_WAYS, m->nfds))
 		return -EINVAL;
 	map = (struct dma_map){
 		.iova = q.iova, .size = q.size, .prot = q.flags & ~WIRE_MAP_WAYS,

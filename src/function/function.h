@@ -134,6 +134,7 @@ struct policy {
 	char iova[256];			/* the list, as it was given, */
 	unsigned int nranges;		/* and what it says; 0: all addresses */
 	struct vfio_iova_range ranges[SPACE_MAX_ALLOWED];
+	bool process_memory;		/* descriptors of /proc/PID/mem are taken */
 };
 
 /* What became of the bits that a write was to change; bit 0 is that of the byte at start. */

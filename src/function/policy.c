@@ -36,6 +36,8 @@ static const struct vfio_policy_key keys[] = {
 		      "the most memory that a driver can have mapped for DMA" },
 	[IOVA] = { "iova", "all, or ranges of whole pages: 0x0-0xffff, 0x100000-0x7fffffff", "all",
 		   "the I/O addresses that can be mapped" },
+	[PROCESS_MEMORY] = { "process-memory", "refuse, allow", "refuse",
+			     "whether a client may lend the memory of its process" },
 };
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
@@ -76,7 +78,8 @@ static bool is_used(const struct vfio_function *fn)
 /* These do not make the device anew. */
 static bool is_run_time(enum policy_key key)
 {
-	return key == VECTORS || key == AT_CLOSE || key == MAX_MAPS || key == MAX_DMA;
+	return key == VECTORS || key == AT_CLOSE || key == MAX_MAPS || key == MAX_DMA ||
+	       key == PROCESS_MEMORY;
 }
 
 /* What the policy says of memory. It cannot fail: ranges were looked at, and nothing is mapped. */
@@ -85,6 +88,7 @@ static void bound_memory(struct vfio_function *fn)
 	const struct policy *p = &fn->policy;
 
 	space_limit(&fn->space, p->max_maps, p->max_dma);
+	fn->space.files.takes_process = p->process_memory;
 	if (!fn->space.ranges.count)
 		space_allow(&fn->space, p->ranges, p->nranges, fn->err);
 }

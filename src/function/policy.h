@@ -8,7 +8,7 @@
 /* In the order of the table, and of the manual. */
 enum policy_key {
 	VIEW, HIDE, HIDDEN, VECTORS, HOST_LACKS, LACKING, MALFORMED, BEHAVIOUR, AT_CLOSE,
-	MAX_MAPS, MAX_DMA, IOVA,
+	MAX_MAPS, MAX_DMA, IOVA, PROCESS_MEMORY,
 };
 
 #define POLICY_WORD 64		/* room for one of a list */

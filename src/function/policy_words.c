@@ -256,6 +256,10 @@ bool policy_parse(struct policy *p, enum policy_key key, const char *value)
 		return strcmp(value, "all") == 0 || bytes(value, &p->max_dma);
 	case IOVA:
 		return set_iova(p, value);
+	case PROCESS_MEMORY:
+		good = one_of(value, "refuse", "allow", NULL, &which);
+		p->process_memory = which;
+		break;
 	}
 	return good;
 }
@@ -335,6 +339,9 @@ void policy_print(const struct policy *p, enum policy_key key, char *value, size
 		break;
 	case IOVA:
 		snprintf(value, size, "%s", p->iova);
+		break;
+	case PROCESS_MEMORY:
+		snprintf(value, size, "%s", p->process_memory ? "allow" : "refuse");
 		break;
 	}
 }

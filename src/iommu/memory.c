@@ -266,7 +266,8 @@ static bool is_process_memory(int fd, mode_t mode)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, name, sizeof(name));
 	return n > 4 && n < (ssize_t)sizeof(name) && memcmp(name + n - 4, "/mem", 4) == 0 &&
-	       mode == (S_IFREG | S_IRUSR | S_IWUSR) && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+	       mode == (S_IFREG | S_IRUSR | S_IWUSR) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == PROC_SUPER_MAGIC;
 }
 
 static int init_process(struct memory *m, struct memory_files *files, const struct dma_map *map,
@@ -275,6 +276,12 @@ static int init_process(struct memory *m, struct memory_files *files, const stru
 	struct stat st;
 	int r;
 
+	/* From here on a file system that its owner serves may be asked. */
+	if (!files->takes_process)
+		return error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_POLICY,
+				 "map it without VFIO_DMA_BY_PROCESS, or have process-memory = allow "
+				 "set in vfiod.conf",
+				 "the policy process-memory refuses the memory of a process");
 	if (fstat(map->fd, &st) < 0)
 		return error_system(err, errno, "looking at descriptor %d", map->fd);
 	if (!is_process_memory(map->fd, st.st_mode))

@@ -27,6 +27,7 @@ struct memory_file;
 struct memory_files {
 	void *tree;
 	struct range_map places;
+	bool takes_process;		/* /proc/PID/mem, to which an access can wait for ever */
 	int zeros;			/* what memory_mend() puts in a file's place; -1: not guarded */
 };
 

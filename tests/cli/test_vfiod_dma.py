@@ -69,7 +69,7 @@ EACH_WAY = [('0x0', 4 * PAGE, ['read', 'write'], 'in-place'),
 
 
 def test_memory_of_each_kind_is_described(serve, directory):
-    vfiod = serve()
+    vfiod = serve('process-memory = allow')
     with connect(directory) as client:
         area = map_each_way(client)
         dma = memory_of(vfiod)
@@ -82,7 +82,7 @@ def test_memory_of_each_kind_is_described(serve, directory):
 
 
 def test_lsvfio_shows_it(serve, directory):
-    vfiod = serve('max-maps = 1000', 'max-dma = 64M')
+    vfiod = serve('max-maps = 1000', 'max-dma = 64M', 'process-memory = allow')
     with connect(directory) as client:
         area = map_each_way(client)
         assert lines(show(vfiod, '-o', 'DEVICE,MAPS,MAPPED'))[1].split() == ['dev', '4', '28672']
@@ -153,7 +153,7 @@ def test_each_device_has_its_own(serve, directory):
 
 
 def test_given_back_by_unmap(serve, directory):
-    vfiod = serve('max-maps = 4', 'max-dma = 28K')
+    vfiod = serve('max-maps = 4', 'max-dma = 28K', 'process-memory = allow')
     with connect(directory) as client:
         area = map_each_way(client)
         assert client.map_refused(1 << 40, PAGE) == 'ENOSPC'
@@ -167,7 +167,7 @@ def test_given_back_by_unmap(serve, directory):
 
 
 def test_given_back_by_a_client_that_goes(serve, directory):
-    vfiod = serve('max-maps = 4')
+    vfiod = serve('max-maps = 4', 'process-memory = allow')
     for _ in range(3):
         with connect(directory) as client:
             area = map_each_way(client)
@@ -343,7 +343,8 @@ def test_limits_outlast_the_client(serve, directory):
 
 def test_process_memory_that_makes_one_wait(serve, directory):
     """It costs its device a process; other devices notice nothing; the next client is served."""
-    vfiod = serve('[other]', f'device = {PROBE}', f'socket = {directory}/other')
+    vfiod = serve('process-memory = allow', '[other]', f'device = {PROBE}',
+                  f'socket = {directory}/other')
     file = directory / 'file'
     file.touch()
     tests = SOURCE / 'tests'

@@ -16,13 +16,14 @@ from vfiod_probe import (MALFORMED, configuration, connect, describe, disable, e
 OTHER = {'view': 'filtered', 'hide': 'MSI-X, VPD, ext:0x0b', 'hidden': 'zero', 'vectors': '3',
          'host-lacks': 'msi', 'lacking': 'hide', 'malformed': 'refuse', 'behaviour': '1',
          'at-close': 'keep', 'max-maps': '1000', 'max-dma': '64M',
-         'iova': '0x0-0xfedfffff,0xfef00000-0x7fffffffff'}
+         'iova': '0x0-0xfedfffff,0xfef00000-0x7fffffffff', 'process-memory': 'allow'}
 BAD = {'view': ['', 'real', 'Virtual'], 'hide': ['nonsense', 'MSI-X, nonsense', 'ext:0x10000'],
        'hidden': ['one'], 'vectors': ['-1', 'some', '3.5', '99999999999', ''],
        'host-lacks': ['intx, pin'], 'lacking': ['give up'], 'malformed': ['repair'],
        'behaviour': ['0', '77', 'first'], 'at-close': ['destroy'],
        'max-maps': ['all', '-1', '1048577', '1K'], 'max-dma': ['', '64MB', '1e9', '16E'],
-       'iova': ['none', '0x1000', '0x0-0xffe', '0x1-0xfff', '0x2000-0x2fff,0x0-0xfff']}
+       'iova': ['none', '0x1000', '0x0-0xffe', '0x1-0xfff', '0x2000-0x2fff,0x0-0xfff'],
+       'process-memory': ['yes']}
 
 
 class Key(ctypes.Structure):

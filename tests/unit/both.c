@@ -46,18 +46,17 @@ int both_start_serving(struct both *b)
 
 static int open_socket(struct both *b)
 {
-	const struct vfio_server_options options = {
-		.size = sizeof(options), .process_memory = true,
-	};
 	char name[16];
-	int sv[2], r = both_new_server(b, &options);
+	int sv[2], r = both_new_server(b, NULL);
 
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	snprintf(name, sizeof(name), "fd:%d", sv[1]);
-	r = vfio_server_add_client(b->server, sv[0]);
+	r = vfio_policy_set(vfio_server_device(b->server), "process-memory", "allow");
+	if (r == 0)
+		r = vfio_server_add_client(b->server, sv[0]);
 	if (r == 0)
 		r = both_start_serving(b);
 	if (r == 0)

@@ -563,7 +563,7 @@ static void an_answer_that_waits_keeps_its_descriptor(void **state)
 
 /* ---- process memory ----------------------------------------------------------------------- */
 
-/* It is refused without the option, and the client answers for its memory instead. */
+/* It is refused unless the policy says otherwise, and the client answers for its memory instead. */
 static void memory_of_a_process_is_not_taken(void **state)
 {
 	static _Alignas(4096) uint8_t page[4096];

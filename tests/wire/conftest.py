@@ -18,7 +18,7 @@ def edu_server(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def probe_server(tmp_path_factory):
-    yield from serve(tmp_path_factory, 'probe')
+    yield from serve(tmp_path_factory, 'probe', '--policy', 'process-memory=allow')
 
 
 @pytest.fixture(scope='session')
