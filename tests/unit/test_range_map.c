@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The range map against a table that says of each number which range it belongs to. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -257,12 +258,105 @@ static void the_whole_line(void **state)
 	range_map_finish(&m);
 }
 
+/* ---- other threads ------------------------------------------------------------------------- */
+
+#define PAIRS     500u
+#define LOOKERS   2
+#define LOOKS     200000u
+#define CHANGES   100000u
+
+/* In each pair of ranges the first is always there; the other one comes and goes. */
+struct shared {
+	struct range_map map;
+	struct looker {
+		pthread_t id;
+		struct shared *shared;
+		unsigned int seed;
+		uint32_t looks, met;	/* of those that come and go */
+		uint32_t wrong;
+	} lookers[LOOKERS];
+};
+
+static struct range shared_range(unsigned int n)
+{
+	return (struct range){
+		.start = n * 100, .last = n * 100 + 10 + n % 80, .word = word_of(n),
+	};
+}
+
+static void *look(void *arg)
+{
+	struct looker *l = arg;
+
+	for (uint32_t looks = 0; looks < LOOKS; looks++) {
+		unsigned int n = rand_r(&l->seed) % (2 * PAIRS);
+		const struct range want = shared_range(n);
+		struct range r;
+		uint64_t version;
+		bool found = range_map_peek(&l->shared->map, want.start + n % 11, &r, &version);
+
+		if (found ? memcmp(&r, &want, sizeof(r)) != 0 : n % 2 == 0)
+			l->wrong++;
+		l->met += found && n % 2;
+		__atomic_store_n(&l->looks, looks, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static bool is_looking(const struct shared *s)
+{
+	bool looking = false;
+
+	for (unsigned int i = 0; i < LOOKERS; i++)
+		looking |= __atomic_load_n(&s->lookers[i].looks, __ATOMIC_RELAXED) < LOOKS - 1;
+	return looking;
+}
+
+/* One comes, or goes; first most come, then most go, so that nodes are split and merged. */
+static void come_or_go(struct shared *s, bool come, unsigned int *seed)
+{
+	const struct range r = shared_range(rand_r(seed) % PAIRS * 2 + 1);
+
+	if (come == (rand_r(seed) % 8 > 0))
+		range_map_insert(&s->map, &r, NULL);
+	else
+		range_map_erase(&s->map, r.start);
+}
+
+static void those_who_look_see_whole_ranges(void **state)
+{
+	struct shared *s = calloc(1, sizeof(*s));
+	unsigned int seed = 20101117;
+
+	range_map_init(&s->map);
+	for (unsigned int n = 0; n < 2 * PAIRS; n += 2) {
+		const struct range r = shared_range(n);
+
+		assert_int_equal(range_map_insert(&s->map, &r, NULL), 0);
+	}
+	for (unsigned int i = 0; i < LOOKERS; i++) {
+		s->lookers[i].shared = s;
+		s->lookers[i].seed = i;
+		assert_int_equal(pthread_create(&s->lookers[i].id, NULL, look, &s->lookers[i]), 0);
+	}
+	for (unsigned int i = 0; i < CHANGES || is_looking(s); i++)
+		come_or_go(s, i / 1000 % 2 == 0, &seed);
+	for (unsigned int i = 0; i < LOOKERS; i++) {
+		pthread_join(s->lookers[i].id, NULL);
+		assert_int_equal(s->lookers[i].wrong, 0);
+		assert_true(s->lookers[i].met);
+	}
+	range_map_finish(&s->map);
+	free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_operations_agree),
 		cmocka_unit_test(in_every_order),
 		cmocka_unit_test(the_whole_line),
+		cmocka_unit_test(those_who_look_see_whole_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
