@@ -96,10 +96,18 @@ static bool is_piece_lost(const struct reader *r)
 	return (gate_of(r->space) & GATE_LOST) && memory_is_lost(&m->memory);
 }
 
+/* Only the owner asks, whatever has come since asks() has looked. */
+static bool may_copy(const struct reader *r, const struct mapping *m)
+{
+	return m->memory.access != VFIO_DMA_BY_MESSAGE || r == &r->space->self;
+}
+
 static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bool write)
 {
 	const struct mapping *m = r->last.value;
 
+	if (!(r->last.word & MAP_IN_PLACE) && !may_copy(r, m))
+		return -EIO;
 	if (!(r->last.word & MAP_IN_PLACE))
 		return memory_copy(&m->memory, iova - r->last.start, iova, buf, len, write);
 	/* What stands in for a lost file is memory of ours: nobody fills that for nothing. */
