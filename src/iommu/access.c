@@ -213,9 +213,9 @@ static __attribute__((noinline)) int find_many_spans(struct reader *r, uint64_t 
 	if ((gate_of(r->space) & GATE_LOST) && is_lost(r, iova, len))
 		return space_refuse(r->space, iova, len, prot, EIO);
 	n = take_spans(r, iova, len, prot, NULL);
-	if (len && !n)
-		return -ENOTSUP;
-	return n && n <= max ? take_spans(r, iova, len, prot, spans) : n;
+	if (n && n <= max)
+		n = take_spans(r, iova, len, prot, spans);	/* 0: one has gone meanwhile */
+	return len && !n ? -ENOTSUP : (int)n;
 }
 
 static int find_spans(struct reader *r, uint64_t iova, size_t len, uint32_t prot,

@@ -20,7 +20,7 @@ static struct space space;
 static struct reader reader;
 static pthread_t owner;
 static bool stop;
-static unsigned int strangers;
+static unsigned int strangers, empty;
 static uint8_t memory[4 * PAGE] __attribute__((aligned(4096)));
 
 static int set_up(void **state)
@@ -29,7 +29,7 @@ static int set_up(void **state)
 	reader_init(&reader, &space);
 	owner = pthread_self();
 	stop = false;
-	strangers = 0;
+	strangers = empty = 0;
 	return 0;
 }
 
@@ -95,6 +95,19 @@ static void *copy(void *arg)
 	return NULL;
 }
 
+static void *take(void *arg)
+{
+	struct vfio_span spans[4];
+
+	while (go_on()) {
+		reader_enter(&reader);
+		if (reader_spans(&reader, 0, 4 * PAGE, VFIO_DMA_RW, spans, 4) == 0)
+			empty++;
+		reader_leave(&reader);
+	}
+	return NULL;
+}
+
 static void beside(void *(*run)(void *arg), bool asked)
 {
 	pthread_t thread;
@@ -118,10 +131,20 @@ static void only_the_owner_asks(void **state)
 	assert_int_equal(strangers, 0);
 }
 
+/* One of several maps goes while they are counted. */
+static void no_access_is_of_no_spans(void **state)
+{
+	map(0, PAGE, false);
+	map(2 * PAGE, 2 * PAGE, false);
+	beside(take, false);
+	assert_int_equal(empty, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(only_the_owner_asks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_access_is_of_no_spans, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
