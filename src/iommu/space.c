@@ -62,10 +62,9 @@ void space_gate(struct space *s, bool open)
 
 bool space_mend(struct space *s, const void *addr)
 {
-	if (!memory_mend(&s->files, addr))
-		return false;
+	/* First: as soon as other memory is there, other threads must not take it for the client's. */
 	__atomic_or_fetch(&s->gate, GATE_LOST, __ATOMIC_SEQ_CST);
-	return true;
+	return memory_mend(&s->files, addr);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */

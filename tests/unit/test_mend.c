@@ -31,6 +31,42 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		_exit(3);
 }
 
+/* Another thread's copy, as soon as something else is there in place of the file. */
+static struct reader *beside;
+static int beside_got;
+
+static void copy_beside(void)
+{
+	uint8_t buf[8];
+
+	if (beside)
+		beside_got = reader_copy(beside, IOVA, buf, sizeof(buf), VFIO_DMA_READ);
+	beside = NULL;
+}
+
+void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+void *__real_mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset);
+
+void *__wrap_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	void *p = __real_mmap(at, size, prot, flags, fd, offset);
+
+	if (flags & MAP_FIXED)
+		copy_beside();
+	return p;
+}
+
+void *__wrap_mmap64(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	void *p = __real_mmap64(at, size, prot, flags, fd, offset);
+
+	if (flags & MAP_FIXED)
+		copy_beside();
+	return p;
+}
+
 static int set_up(void **state)
 {
 	space_init(&space);
@@ -176,6 +212,23 @@ static void a_hole_in_a_huge_page(void **state)
 	close(m.fd);
 }
 
+static void no_other_thread_takes_the_zeros_for_data(void **state)
+{
+	int fd = map_file(IOVA, 0);
+	struct reader other;
+	uint8_t byte;
+
+	reader_init(&other, &space);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	beside_got = 0;
+	beside = &other;
+	assert_int_equal(space_copy(&space, IOVA, &byte, 1, VFIO_DMA_READ), -EIO);
+	reader_finish(&other);
+	assert_null(beside);
+	assert_int_equal(beside_got, -EIO);
+	close(fd);
+}
+
 static void what_is_not_the_clients_is_not_mended(void **state)
 {
 	int fd = map_file(IOVA, 0);
@@ -196,6 +249,7 @@ int main(void)
 		TEST(nothing_is_left_for_the_next_client),
 		TEST(a_lost_file_can_come_back),
 		TEST(a_hole_in_a_huge_page),
+		TEST(no_other_thread_takes_the_zeros_for_data),
 		TEST(what_is_not_the_clients_is_not_mended),
 	};
 
