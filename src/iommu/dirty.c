@@ -85,6 +85,8 @@ int space_dirty_start(struct space *s, uint64_t page, struct vfio_error *err)
 				 "give a power of two from 4096 on",
 				 "tracking writes in pages of %llu bytes", (ull)page);
 	space_dirty_stop(s);
+	if (memory_files_reserve(&s->files) < 0)
+		return error_system(err, ENOMEM, "tracking writes");
 	__atomic_store_n(&s->dirty_page, page, __ATOMIC_SEQ_CST);
 	while (range_map_step(&s->ranges, &walk, &r)) {
 		if (attach(r.value, r.last - r.start + 1, page) == 0)

@@ -21,6 +21,7 @@
 
 /* More than an address space has. */
 #define LOST_MOST (1ull << 60)
+#define PAGES_APART (1ull << 20)	/* whole pages, of any host */
 
 /* A key, and what was found for it. */
 struct memory_file {
@@ -44,6 +45,27 @@ void memory_files_init(struct memory_files *files)
 	range_map_init(&files->places);
 }
 
+/* Far from all that is mapped of that file, so that it stays an area of its own. */
+static void *reserve(int zeros, unsigned int i)
+{
+	void *at = mmap(NULL, DMA_PAGE, PROT_NONE, MAP_SHARED, zeros,
+			LOST_MOST - 2 * (i + 1) * PAGES_APART);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+int memory_files_reserve(struct memory_files *files)
+{
+	for (unsigned int i = 0; i < MEMORY_RESERVE && files->zeros >= 0; i++) {
+		if (__atomic_load_n(&files->reserve[i], __ATOMIC_ACQUIRE))
+			continue;
+		__atomic_store_n(&files->reserve[i], reserve(files->zeros, i), __ATOMIC_RELEASE);
+		if (!files->reserve[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* As large as any: what is not touched costs nothing, not even a promise of memory. */
 void memory_files_guard(struct memory_files *files)
 {
@@ -54,6 +76,19 @@ void memory_files_guard(struct memory_files *files)
 	files->zeros = memfd_create("lost", MFD_CLOEXEC);
 	if (files->zeros >= 0 && ftruncate(files->zeros, LOST_MOST) < 0)
 		fd_close(&files->zeros);
+	memory_files_reserve(files);
+}
+
+/* False: there is none left. Also in a signal handler, and in any thread. */
+static bool give_up_one(struct memory_files *files)
+{
+	for (unsigned int i = 0; i < MEMORY_RESERVE; i++) {
+		void *at = __atomic_exchange_n(&files->reserve[i], NULL, __ATOMIC_ACQ_REL);
+
+		if (at)
+			return munmap(at, DMA_PAGE) == 0;
+	}
+	return false;
 }
 
 /* What a device has put there for one client is not for the next one. */
@@ -67,6 +102,8 @@ void memory_files_blank(struct memory_files *files)
 void memory_files_finish(struct memory_files *files)
 {
 	range_map_finish(&files->places);
+	while (give_up_one(files))
+		;
 	fd_close(&files->zeros);
 }
 
@@ -303,6 +340,8 @@ int memory_init(struct memory *m, struct memory_files *files, const struct dma_m
 		bool careful, struct vfio_error *err)
 {
 	*m = (struct memory){ .addr = map->vaddr };
+	if (memory_files_reserve(files) < 0)
+		return error_system(err, ENOMEM, "keeping memory areas for a DMA map");
 	if (map->vaddr) {
 		m->access = careful ? VFIO_DMA_BY_PROCESS : VFIO_DMA_IN_PLACE;
 		return 0;
@@ -331,6 +370,12 @@ bool memory_is_same(const struct memory *m, const struct dma_map *map)
 	       st.st_dev == m->file->dev && st.st_ino == m->file->ino;
 }
 
+static bool put_zeros(const struct memory_file *f)
+{
+	return mmap(f->base, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    f->files->zeros, 0) != MAP_FAILED;
+}
+
 /*
  * All of the file goes, not one page: that is one memory area, whatever its client does, and of any
  * size of pages. Whoever was using it goes on with zeros, and will find it lost.
@@ -345,8 +390,10 @@ bool memory_mend(struct memory_files *files, const void *addr)
 		return false;
 	f = place.value;
 	__atomic_store_n(&f->lost, true, __ATOMIC_SEQ_CST);
-	return mmap(f->base, f->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, files->zeros,
-		    0) != MAP_FAILED;
+	while (!put_zeros(f))
+		if (!give_up_one(files))
+			return false;
+	return true;
 }
 
 bool memory_is_lost(const struct memory *m)

@@ -23,12 +23,19 @@
 
 struct memory_file;
 
+/*
+ * A process has so many memory areas, and can put nothing in the place of one when it has one more. As
+ * a client's files can bring it there, some are kept to be given up for that.
+ */
+#define MEMORY_RESERVE 16
+
 /* The files that maps of one space come from, found by what they are and by where they are mapped. */
 struct memory_files {
 	void *tree;
 	struct range_map places;
 	bool takes_process;		/* /proc/PID/mem, to which an access can wait for ever */
 	int zeros;			/* what memory_mend() puts in a file's place; -1: not guarded */
+	void *reserve[MEMORY_RESERVE];	/* NULL: given up */
 };
 
 /* access says which of the others are there. */
@@ -43,6 +50,8 @@ struct memory {
 void memory_files_init(struct memory_files *files);
 /* From now on memory_mend() is called where touching a file fails; if that can be had. */
 void memory_files_guard(struct memory_files *files);
+/* Before something is made that may take memory areas: those that were given up are there again. */
+int memory_files_reserve(struct memory_files *files);
 /* Files were lost, and no map comes from any more. */
 void memory_files_blank(struct memory_files *files);
 /* No map comes from them any more. */

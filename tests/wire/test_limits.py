@@ -8,12 +8,13 @@ import time
 import pytest
 
 from daemon import Vfiod, wait_for
-from dma import TO_BUFFER, answer_read, asked, start
+from dma import TO_BUFFER, answer_read, asked, fetch, start
 from signals import ASSIGN, Signal, signals
 from wire import (BAR5, Cmd, ERROR, Ended, MIB, MSIX, NO_REPLY, PAGE, READ, REQ, UNMAP_ALL, access,
                   dma_map, info, irq_set, memory, message, version)
 
 MANY = 70000            # more than a process can have files, or memory areas
+FAR = 1 << 40
 
 
 class Files:
@@ -69,6 +70,20 @@ def test_others_when_one_has_all_the_resources(probe, kind):
     assert probe.is_idle(), 'the server turns round and round'
     client.ping()
     assert client.unmap(0, 0, UNMAP_ALL) > 0
+
+
+def test_a_file_is_cut_off_when_there_is_no_memory_area_left(probe):
+    """Something has to be put in its place all the same."""
+    with probe.connect() as client, contextlib.closing(Files('one file')) as lost:
+        client.bus_master()
+        lost.send(client, FAR, 0)
+        assert not client.receive().flags & ERROR
+        map_until_refused(client, 'a file each', MANY)
+        assert fetch(client, FAR, 4) == bytes(4)
+        os.ftruncate(lost.one, 0)
+        assert fetch(client, FAR, 4) == 'EIO'
+        assert fetch(client, 0, 4) == bytes(4)
+    probe.check_alive()
 
 
 def test_commands_without_end_while_memory_is_owed(probe):
