@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -138,6 +139,25 @@ static int show_all(const struct ioas *i, struct space *s, struct vfio_error *er
 	return 0;
 }
 
+/* What could be mapped there can be again when a map cannot be shown. */
+static int allow_and_show(const struct ioas *i, struct space *s,
+			  const struct vfio_iova_range *ranges, unsigned int n,
+			  struct vfio_error *err)
+{
+	struct vfio_iova_range before[SPACE_MAX_ALLOWED];
+	const unsigned int nbefore = s->nallowed;
+	int r;
+
+	memcpy(before, s->allowed, nbefore * sizeof(before[0]));
+	r = space_allow(s, ranges, n, err);
+	if (r < 0 || i->space)
+		return r;
+	r = show_all(i, s, err);
+	if (r < 0)
+		space_allow(s, before, nbefore, NULL);
+	return r;
+}
+
 static int check_addresses(const struct ioas *i, const struct range_map *m, uint64_t alignment,
 			   const struct vfio_iova_range *ranges, unsigned int n,
 			   struct vfio_error *err)
@@ -168,9 +188,7 @@ int ioas_attach(struct ioas *i, struct space *s, const struct vfio_iova_range *r
 	if (r == 0)
 		r = check_addresses(i, &i->allowed, 1, ranges, n, err);
 	if (r == 0)
-		r = space_allow(s, ranges, n, err);
-	if (r == 0 && !i->space)
-		r = show_all(i, s, err);
+		r = allow_and_show(i, s, ranges, n, err);
 	if (r == 0)
 		i->space = s;
 	return r;

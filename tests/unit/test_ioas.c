@@ -367,6 +367,7 @@ static void attached_with_all_or_nothing(void **state)
 	assert_int_equal(map_fixed(BOTH, IOVA, PAGE), 0);
 	assert_int_equal(map_from(hole, BOTH | FIXED, &iova, 2 * PAGE), 0);
 	assert_int_equal(attach(&ioas), -EFAULT);
+	assert_int_equal(space.nallowed, 0);
 	assert_int_equal(peek(IOVA), -EFAULT);
 	assert_null(ioas.space);
 	assert_int_equal(unmap(3 * IOVA, 2 * PAGE), 2 * PAGE);
