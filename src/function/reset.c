@@ -120,10 +120,13 @@ int function_power_on(struct vfio_function *fn)
 	r = function_memory_renew(fn, false, fn->err);
 	if (r < 0)
 		return r;
-	if (fn->ops->reset)
-		return told(fn, function_reset_model(fn));
-	vfio_function_intx(fn, fn->irq.asserted);
-	return 0;
+	if (!fn->ops->reset) {
+		vfio_function_intx(fn, fn->irq.asserted);
+		return 0;
+	}
+	r = function_reset_model(fn);
+	space_forget_faults(&fn->space);	/* of what it was still about to do for its user */
+	return told(fn, r);
 }
 
 /*

@@ -158,6 +158,15 @@ static uint64_t take(struct space *s, uint64_t first, uint64_t last)
 	return bytes;
 }
 
+void space_forget_faults(struct space *s)
+{
+	pthread_mutex_lock(&s->fault_lock);
+	memset(&s->fault, 0, sizeof(s->fault));
+	pthread_mutex_unlock(&s->fault_lock);
+	if (s->fault_event >= 0)
+		fd_take(s->fault_event);
+}
+
 void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 {
 	tell_gone(s, 0, UINT64_MAX, gone, arg);
@@ -166,9 +175,7 @@ void space_clear(struct space *s, space_gone_fn *gone, void *arg)
 		memory_files_blank(&s->files);
 	__atomic_and_fetch(&s->gate, ~GATE_LOST, __ATOMIC_SEQ_CST);
 	space_dirty_stop(s);
-	pthread_mutex_lock(&s->fault_lock);
-	memset(&s->fault, 0, sizeof(s->fault));
-	pthread_mutex_unlock(&s->fault_lock);
+	space_forget_faults(s);
 }
 
 void space_finish(struct space *s)

@@ -92,6 +92,9 @@ typedef void space_gone_fn(void *arg, uint64_t iova, uint64_t size);
 /* Open, without limits but SPACE_MAPS. */
 void space_init(struct space *s);
 
+/* There were none, and nobody is still to be told of one. */
+void space_forget_faults(struct space *s);
+
 /* Everything unmapped, faults forgotten. */
 void space_clear(struct space *s, space_gone_fn *gone, void *arg);
 /* There are no readers any more. */

@@ -119,6 +119,8 @@ static int model_reset(struct vfio_function *fn)
 {
 	struct model *m = vfio_function_state(fn);
 
+	if (m->late)
+		vfio_function_dma_read(fn, m->iova, m->bytes, 1);
 	if (m->stuck)
 		return -EIO;
 

@@ -61,6 +61,7 @@ struct model {
 	bool probe_gone;
 	_Atomic unsigned int resets, gone, freed;
 	bool stuck;		/* a reset fails */
+	bool late;		/* a reset finds DMA that was to be done */
 	bool running;		/* a command is under way */
 	_Atomic uint64_t gone_iova, gone_size;
 	_Atomic int gone_result;

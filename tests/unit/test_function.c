@@ -279,6 +279,8 @@ static void power_on_forgets_its_user(void **state)
 	assert_int_equal(map(m, VFIO_DMA_RW), 0);
 	vfio_function_dma_read(m->fn, 0, &byte, 1);
 	assert_true(vfio_function_fault(m->fn, &fault));
+	m->late = true;
+	m->iova = IOVA;
 	assert_int_equal(function_power_on(m->fn), 0);
 	assert_int_equal(function_config_read(m->fn, 0, after, CONFIG_SIZE), CONFIG_SIZE);
 	assert_memory_equal(after, before, CONFIG_SIZE);
