@@ -324,6 +324,34 @@ SPACE = {
     bytes([6, 6]) + struct.pack('<HBH', 10, 3, 12000) + bytes([15]),
 }
 
+
+def number(op, at):
+    return struct.pack('<BH', op, at)
+
+
+def many(coming, at, stride, n, size=1):
+    return number(2 if coming else 3, 0) + struct.pack('<HHBB', at, stride - 1, n // 4, size - 1)
+
+
+def gap(low, high, size, align=0, lowest=0):
+    return number(5, 0) + struct.pack('<HHBB', low, high - low, size - 1, align | lowest << 3)
+
+
+def walk(first, last, every=0):
+    return number(6 | every << 3, last) + struct.pack('<H', first)
+
+
+LOOKS = b''.join(number(4, at) for at in (0, 1, 63, 64, 700, 2047, 4094, 4095))
+RANGE_MAP = {
+    'up-and-down': b'\0' + many(1, 0, 4, 1000) + LOOKS + gap(0, 4095, 4) + many(0, 0, 4, 1000) + LOOKS,
+    'down-and-up': b'\1' + many(1, 4095, 511, 1000, 4) + LOOKS + walk(0, 4095) + gap(7, 4000, 1) +
+    many(0, 4095, 512, 1000) + gap(0, 4095, 30, 5),
+    'shuffled': b'\2' + 4 * many(1, 17, 389, 1000, 2) + walk(5, 4000, 3) + LOOKS + gap(0, 4095, 3) +
+    gap(0, 4095, 3, 2, 1) + many(0, 17, 211, 1000) + LOOKS + number(15, 0) + walk(0, 4095, 1),
+    'full-line': b'\1' + many(1, 0, 1, 1020) * 4 + gap(0, 4095, 1) + number(1, 4095) +
+    gap(0, 4095, 1, 0, 1) + LOOKS + number(7, 9) + number(0xff, 0) + LOOKS,
+}
+
 # ---- dumps -----------------------------------------------------------------------------------
 
 def header(bars):
@@ -363,7 +391,7 @@ DUMPS = {
 
 CORPORA = {
     'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION, 'link': LINK,
-    'server': SERVER, 'space': SPACE, 'version': VERSIONS,
+    'range_map': RANGE_MAP, 'server': SERVER, 'space': SPACE, 'version': VERSIONS,
 }
 
 
