@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads of a device against the owner of its address space. They translate, copy, and use spans
- * until they leave; the owner maps, unmaps, gives maps other memory, closes the gate, and tracks what
- * is written. Whatever call takes memory away: at once when it returns, the memory is filled with
- * poison, looked at for a while, and given back to the system. An access that is still under way then
- * is seen: it finds poison, or spoils it, or ends this process.
+ * until they leave; the owner maps, unmaps, gives maps other memory, closes the gate, and tracks
+ * what is written. Whatever call takes memory away: at once when it returns, the memory is filled
+ * with poison, looked at for a while, and given back to the system. An access that is still under
+ * way then is seen: it finds poison, or spoils it, or ends this process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@
 #define LOOKS   50
 #define OTHERS  100u
 
-/* Both ends of a place hold its tag, and nobody writes there; between them each thread has a part. */
+/* Both ends of a place hold its tag, where nobody writes; between them each thread has a part. */
 #define TAGS    512u
 #define PART    2048u
 #define PART_OF(thread) (TAGS + (thread) * PART)
@@ -160,10 +160,12 @@ static bool end_write(struct thread *t, int r, unsigned int place)
 static void write_part(struct thread *t, unsigned int place)
 {
 	uint64_t words[32], iova = iova_of(place) + PART_OF(t->number);
+	int r;
 
 	fill(t, words, sizeof(words));
 	begin_write(t, place);
-	if (!end_write(t, reader_copy(&t->reader, iova, words, sizeof(words), VFIO_DMA_WRITE), place))
+	r = reader_copy(&t->reader, iova, words, sizeof(words), VFIO_DMA_WRITE);
+	if (!end_write(t, r, place))
 		return;
 	count(&t->writes);
 	if (is_done(t, reader_copy(&t->reader, iova, words, sizeof(words), VFIO_DMA_READ)))
@@ -378,7 +380,8 @@ static void check_dirty(struct run *run)
 		for (unsigned int t = 0; t < THREADS; t++)
 			done[i][t] = __atomic_load_n(&run->threads[t].done[i], __ATOMIC_SEQ_CST);
 	for (unsigned int i = 0; i < PLACES; i++) {
-		assert_int_equal(space_dirty_take(&run->space, iova_of(i), SIZE, &bits[i], NULL), 0);
+		assert_int_equal(space_dirty_take(&run->space, iova_of(i), SIZE, &bits[i], NULL),
+				 0);
 		assert_true(run->places[i].memory || !bits[i]);
 		for (unsigned int t = 0; t < THREADS; t++)
 			if (done[i][t] > run->places[i].began[t]) {
