@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The range map against the simplest model of one: a table that says of each of some numbers, at the
- * bottom, in the middle or at the very top of all, which range it belongs to.
+ * The range map against the simplest model of one: a table that says of each of some numbers, at
+ * the bottom, in the middle or at the very top of all, which range it belongs to.
  */
 #include <errno.h>
 
@@ -65,7 +65,9 @@ static void insert(struct run *run, unsigned int at, unsigned int size)
 	CHECK(range_map_insert(&run->map, &r, &other) == (taken ? -EEXIST : 0));
 	if (taken) {
 		CHECK(other.start <= r.last && other.last >= r.start);
-		check_range(run, &other, (other.start > r.start ? other.start : r.start) - run->base);
+		if (other.start > r.start)
+			at = other.start - run->base;
+		check_range(run, &other, at);
 		return;
 	}
 	run->word[at] = r.word;

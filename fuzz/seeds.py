@@ -302,28 +302,83 @@ FUNCTION = {
 }
 
 
-def space_map(first, pages, backing, page=0, prot=3):
-    return bytes([0, first, pages, backing | prot << 2, page])
+HERE, PEER, SEALED, LOOSE, PROCESS = range(5)
 
 
-def copy(write, page, offset, length):
+def space_map(first, pages, backing, page=0, prot=3, odd=False):
+    return bytes([0, first, pages, backing | prot << 3 | (0xc0 if odd else 0), page])
+
+
+def space_unmap(first, pages):
+    return bytes([3, first, pages])
+
+
+def access(op, how, page, offset, length):
     at = page * 4096 + offset
-    return bytes([4 | write << 4, 7]) + struct.pack('<HBH', at // 16, at % 16, length)
+    return bytes([op, how]) + struct.pack('<HBH', at // 16, at % 16, length)
 
 
-FOUR = b''.join(space_map(2 * i, 2, i, i) for i in range(4))
+def copy(write, page, offset, length, reader=0):
+    return access(4 | write << 4 | reader << 5, 7, page, offset, length)
+
+
+def spans(most, page, offset, length, prot=3, reader=0):
+    return access(6 | reader << 5, most | (prot - 1) << 3, page, offset, length)
+
+
+def rare(what, *more):
+    return bytes([7 | what << 4, *more])
+
+
+V2, V1, IOMMUFD = range(3)
+BOTTOM, MIDDLE, TOP, BORDER = range(4)
+
+
+def how(rules=V2, base=BOTTOM, more=0):
+    return bytes([base | rules << 2 | more])
+
+
+CLEAR, FORGET, LIMIT, ALLOW, CLOSE, OPEN, CUT = range(7)
+TRACK, TAKE, DIRTY, RETIRE, RENEW = 8, 10, 12, 13, 14
+FIVE = b''.join(space_map(2 * i, 2, i, i) for i in range(5))
+CUTS = space_unmap(1, 2) + space_unmap(0, 4) + space_unmap(0, 1) + space_unmap(5, 1) + \
+    rare(CLEAR) + space_unmap(3, 4)
+PIECES = copy(0, 0, 100, 12000) + copy(1, 1, 1, 9000) + copy(0, 5, 9, 5000) + copy(1, 7, 9, 9000)
 
 SPACE = {
-    'four-kinds': b'\0' + FOUR + copy(0, 0, 100, 12000) + copy(1, 1, 1, 9000) + copy(0, 5, 9, 5000),
-    'top': b'\2' + space_map(30, 2, 1) + copy(1, 30, 0, 8192) + copy(0, 31, 5, 8000) +
-    bytes([3, 30, 2]),
-    'unmaps': b'\1' + FOUR + bytes([3, 1, 2, 3, 0, 4, 3, 0, 1, 3, 5, 1, 7 | 8, 3, 6, 2]),
-    'unmap-all-of-nothing': b'\0' + bytes([15]),
-    'again': b'\3' + 2 * space_map(0, 2, 1) + space_map(0, 2, 2) + space_map(1, 1, 0),
-    'spans': b'\0' + FOUR + bytes([6, 3]) + struct.pack('<HBH', 0, 0, 12000) +
-    bytes([6, 6]) + struct.pack('<HBH', 10, 3, 12000) + bytes([15]),
+    'five-kinds': how() + FIVE + PIECES + copy(0, 4, 0, 12000, 1) + copy(1, 4, 7, 12000, 1),
+    'five-kinds-careful': how(V2, BORDER, 16) + FIVE + PIECES + spans(3, 0, 0, 4096),
+    'no-process': how(V2, MIDDLE, 32) + FIVE + copy(0, 8, 0, 100),
+    'top': how(V2, TOP) + space_map(30, 2, 2) + copy(1, 30, 0, 8192) + copy(0, 31, 5, 8000) +
+    space_map(28, 5, 0) + space_unmap(30, 2) + space_unmap(30, 5) + space_map(31, 1, 3, 2, 3, True),
+    'cuts-v2': how(V2, MIDDLE) + FIVE + CUTS,
+    'cuts-v1': how(V1, TOP) + FIVE + CUTS,
+    'cuts-iommufd': how(IOMMUFD) + FIVE + CUTS,
+    'again': how(V2, BORDER) + 2 * space_map(0, 2, SEALED) + space_map(0, 2, LOOSE) +
+    space_map(1, 1, HERE) + 2 * space_map(4, 2, PROCESS) + space_map(4, 2, PROCESS, 0, 1),
+    'many-offsets': how() + b''.join(space_map(i, 1, 2 + i % 2, 7 - i % 8) for i in range(32)) +
+    copy(1, 3, 0, 12000) + spans(6, 8, 0, 4096) + copy(0, 3, 0, 12000),
+    'spans': how() + FIVE + spans(3, 0, 0, 8192) + spans(6, 4, 100, 8000, 1) + spans(0, 4, 3, 100) +
+    spans(1, 0, 3, 12000) + spans(2, 4, 0, 8192, 2, 1) + rare(CLEAR),
+    'cut-off': how() + space_map(0, 4, LOOSE, 2) + space_map(4, 2, HERE) + rare(CUT, 4) +
+    copy(1, 0, 9, 12000) + copy(0, 1, 0, 8192, 1) + space_map(8, 3, LOOSE, 2) +
+    copy(1, 3, 0, 5000) + rare(CUT, 8) + space_map(8, 3, LOOSE, 4) + copy(0, 0, 0, 12000) + copy(1, 8, 0, 12000),
+    'limits': how() + rare(LIMIT, 2, 7) + FIVE + space_unmap(0, 2) + space_map(9, 1, 0) +
+    rare(LIMIT, 32, 0) + space_map(11, 1, 0),
+    'allowed': how(IOMMUFD, TOP) + rare(ALLOW, 2, 0, 3, 8, 31) + FIVE + space_map(29, 3, 0) +
+    rare(ALLOW, 1, 8, 9) + rare(ALLOW, 2, 8, 9, 9, 10) + rare(ALLOW, 0) + space_map(5, 2, 0),
+    'gate': how() + FIVE + rare(CLOSE) + copy(0, 0, 0, 9) + spans(1, 0, 0, 9) +
+    copy(1, 2, 0, 9, 1) + rare(OPEN) + copy(0, 0, 0, 9) + rare(FORGET),
+    'dirty': how(V2, TOP) + FIVE + rare(TRACK, 0) + copy(1, 1, 4000, 200) + spans(1, 4, 100, 5000) +
+    rare(TAKE, 5, 31, 0) + rare(TRACK, 1) + copy(1, 0, 0, 9000, 1) + rare(TAKE, 0, 9, 0) +
+    rare(TRACK, 4) + rare(DIRTY) + struct.pack('<HBH', 768, 5, 9000) + rare(TAKE, 0, 1, 0) +
+    rare(TAKE, 0, 1, 0) + space_unmap(0, 2) + rare(TAKE, 0, 39, 0) + rare(TRACK, 9) +
+    rare(TRACK, 16),
+    'renewed': how(V2, MIDDLE) + FIVE + rare(RETIRE, 0) + copy(1, 0, 0, 8192) + spans(1, 0, 0, 9) +
+    rare(RENEW, *space_map(0, 2, SEALED, 3, 1)[1:]) + spans(1, 0, 0, 9) + copy(1, 0, 5, 8000) +
+    rare(RETIRE, 1) + rare(RETIRE, 4) + rare(RENEW, *space_map(4, 2, LOOSE, 7)[1:]) +
+    rare(RENEW, *space_map(4, 1, LOOSE)[1:]) + copy(0, 4, 0, 8192),
 }
-
 
 def number(op, at):
     return struct.pack('<BH', op, at)
@@ -343,7 +398,8 @@ def walk(first, last, every=0):
 
 LOOKS = b''.join(number(4, at) for at in (0, 1, 63, 64, 700, 2047, 4094, 4095))
 RANGE_MAP = {
-    'up-and-down': b'\0' + many(1, 0, 4, 1000) + LOOKS + gap(0, 4095, 4) + many(0, 0, 4, 1000) + LOOKS,
+    'up-and-down': b'\0' + many(1, 0, 4, 1000) + LOOKS + gap(0, 4095, 4) + many(0, 0, 4, 1000) +
+    LOOKS,
     'down-and-up': b'\1' + many(1, 4095, 511, 1000, 4) + LOOKS + walk(0, 4095) + gap(7, 4000, 1) +
     many(0, 4095, 512, 1000) + gap(0, 4095, 30, 5),
     'shuffled': b'\2' + 4 * many(1, 17, 389, 1000, 2) + walk(5, 4000, 3) + LOOKS + gap(0, 4095, 3) +
