@@ -127,6 +127,7 @@ static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bo
 static int copy(struct reader *r, uint64_t iova, void *buf, size_t len, uint32_t prot)
 {
 	bool write = prot == VFIO_DMA_WRITE;
+	struct range here;
 	uint8_t *p = buf;
 	int ret = check_access(r, iova, len, prot);
 
@@ -136,11 +137,12 @@ static int copy(struct reader *r, uint64_t iova, void *buf, size_t len, uint32_t
 		if (!look_up(r, iova))
 			return space_refuse(r->space, iova, len, prot, EFAULT);
 		n = bytes_in(&r->last, iova, len);
+		here = r->last;		/* what asks a peer may translate meanwhile */
 		ret = copy_piece(r, iova, p, n, write);
+		if (write)		/* a part, even if it failed */
+			dirty_mark(r->space, &here, iova, n);
 		if (ret < 0)
 			return space_refuse(r->space, iova, n, prot, EIO);
-		if (write)
-			dirty_mark(r->space, &r->last, iova, n);
 		iova += n;
 		p += n;
 		len -= n;

@@ -304,11 +304,13 @@ int space_retire(struct space *s, uint64_t start, struct vfio_error *err)
 int space_renew(struct space *s, const struct dma_map *map, struct vfio_error *err)
 {
 	uint64_t last = map->iova + map->size - 1;
+	struct dma_map as = *map;
 	struct range r;
 
 	if (!range_map_find(&s->ranges, map->iova, &r) || r.start != map->iova || r.last != last)
 		return rules_nothing("new memory for", map->iova, last, err);
-	return change(s, &r, map, s->careful, err);
+	as.prot = r.word & MAP_PROT;
+	return change(s, &r, &as, s->careful, err);
 }
 
 static int unmap(struct space *s, uint64_t first, uint64_t last, uint64_t *unmapped,

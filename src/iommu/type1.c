@@ -226,7 +226,6 @@ static int renew(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, stru
 		return type1_invalid(err, call, "the map's address was not taken back");
 	if (r.start != m->iova || r.last != last)
 		return type1_invalid(err, call, "the map has another IOVA or size");
-	map.prot = r.word & MAP_PROT;
 	return space_renew(t->space, &map, err);
 }
 

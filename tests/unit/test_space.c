@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The software IOMMU: what may be mapped, what goes, and what a device can reach. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -283,6 +285,52 @@ static void dirty_pages_outlive_their_memory(void **state)
 	assert_true(bits == 2);
 }
 
+/* Whatever direction the request says: a device writes where the map allowed it. */
+static void renewed_memory_allows_what_the_map_does(void **state)
+{
+	struct dma_map m = here(0x10000, PAGE, VFIO_DMA_RW);
+	struct space *s = *state;
+	uint8_t byte = 0;
+
+	assert_int_equal(space_map(s, &m, NULL), 0);
+	m.vaddr = NULL;
+	m.prot = VFIO_DMA_READ;
+	m.fd = memfd_create("renewed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(m.fd, PAGE), 0);
+	assert_int_equal(fcntl(m.fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_int_equal(space_renew(s, &m, NULL), 0);
+	assert_int_equal(space_copy(s, 0x10000, &(uint8_t){ 7 }, 1, VFIO_DMA_WRITE), 0);
+	assert_int_equal(pread(m.fd, &byte, 1, 0), 1);
+	assert_int_equal(byte, 7);
+	close(m.fd);
+}
+
+/* While its peer is asked, the device goes on elsewhere; and then the peer fails. */
+static int write_elsewhere(void *arg, uint64_t iova, const void *buf, size_t len)
+{
+	assert_int_equal(space_copy(arg, 0x80000, &(uint8_t){ 1 }, 1, VFIO_DMA_WRITE), 0);
+	return -EIO;
+}
+
+static void what_a_peer_gets_is_dirty_where_it_was_written(void **state)
+{
+	const struct dma_peer peer = { .write = write_elsewhere, .arg = *state };
+	struct dma_map m = here(0x10000, 4 * PAGE, VFIO_DMA_WRITE);
+	struct space *s = *state;
+	uint64_t bits = 0;
+
+	assert_int_equal(map(s, 0x80000, PAGE, VFIO_DMA_WRITE), 0);
+	m.vaddr = NULL;
+	m.peer = &peer;
+	assert_int_equal(space_map(s, &m, NULL), 0);
+	assert_int_equal(space_dirty_start(s, PAGE, NULL), 0);
+	assert_int_equal(space_copy(s, 0x12000, &(uint8_t){ 1 }, 1, VFIO_DMA_WRITE), -EIO);
+	assert_int_equal(space_dirty_take(s, 0x10000, 4 * PAGE, &bits, NULL), 0);
+	assert_true(bits == 4);		/* it may have been, for all that is known */
+	assert_int_equal(space_dirty_take(s, 0x80000, PAGE, &bits, NULL), 0);
+	assert_true(bits == 5);
+}
+
 /* ---- unmap -------------------------------------------------------------------------------- */
 
 static void unmap_takes_whole_maps(void **state)
@@ -525,6 +573,8 @@ int main(void)
 		TEST(what_a_map_would_be_told),
 		TEST(memory_is_renewed),
 		TEST(dirty_pages_outlive_their_memory),
+		TEST(renewed_memory_allows_what_the_map_does),
+		TEST(what_a_peer_gets_is_dirty_where_it_was_written),
 		TEST(unmap_takes_whole_maps),
 		TEST(unmap_exactly_one),
 		TEST(unmap_of_nothing),
