@@ -28,7 +28,7 @@ static const unsigned int counts[COLUMNS] = { 1, 1000, 60000, 1000000 };
 
 static uint8_t memory[PAGE] __attribute__((aligned(4096)));
 
-/* A device with maps: BATCH places more than maps, in random order, of which live from head on are. */
+/* A device with maps: in random order BATCH places more than maps, live of them from head on. */
 struct table {
 	struct vfio_function *fn;
 	struct vfio_dev *dev;
@@ -88,7 +88,8 @@ static void map(struct table *t, unsigned int place)
 		.iova = m.iova, .size = PAGE, .prot = VFIO_DMA_RW, .vaddr = memory, .fd = -1,
 	};
 
-	if (t->by_driver ? vfio_dma_map(t->dev, &dma) < 0 : t->dev->backend->dma_map(t->dev, &m) < 0)
+	if (t->by_driver ? vfio_dma_map(t->dev, &dma) < 0
+			 : t->dev->backend->dma_map(t->dev, &m) < 0)
 		fail(t, "map");
 }
 
@@ -376,8 +377,8 @@ static void print(const struct subject *subjects, unsigned int n, struct cell ce
 	}
 }
 
-static void run(const char *title, const struct subject *subjects, unsigned int n, unsigned int step,
-		bool by_driver)
+static void run(const char *title, const struct subject *subjects, unsigned int n,
+		unsigned int step, bool by_driver)
 {
 	struct cell cells[MOST_SUBJECTS][COLUMNS];
 
@@ -465,8 +466,10 @@ static void run_orders(unsigned int live, unsigned int step, unsigned int fills)
 int main(void)
 {
 	pin(sched_getcpu());
-	printf("in process, %d rounds in turn: ns, median (min..max), and instructions (i)\n", ROUNDS);
-	printf("%-32s %-29s %-29s %-29s %-29s target\n", "", "1 map", "1 000", "60 000", "1 000 000");
+	printf("in process, %d rounds in turn: ns, median (min..max), and instructions (i)\n",
+	       ROUNDS);
+	printf("%-32s %-29s %-29s %-29s %-29s target\n", "", "1 map", "1 000", "60 000",
+	       "1 000 000");
 	run("the contract, adjacent", SUBJECTS(map_subjects), 1, false);
 	run("the contract, scattered", SUBJECTS(map_subjects), 2, false);
 	run("vfio_dma_map(), scattered", SUBJECTS(map_subjects), 2, true);

@@ -2,9 +2,9 @@
 /*
  * What a DMA map costs over a socket, beside the message that asks for it: a map of a file that the
  * server has mapped already, of one that it has not, of memory without a descriptor. The floors are
- * messages of the same size, with and without a descriptor, that the server refuses at a glance. All
- * in turn, in one run: first with client and server on one CPU, where nothing but work counts, then on
- * two, where waking the other does.
+ * messages of the same size, with and without a descriptor, that the server refuses at a glance.
+ * All in turn, in one run: first with client and server on one CPU, where nothing but work counts,
+ * then on two, where waking the other does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -325,8 +325,8 @@ int main(void)
 {
 	int first = next_cpu(0), second = next_cpu(first + 1);
 
-	printf("over a socket, %d rounds of %d in turn: us, median (min..max), and how many times its "
-	       "floor\n", ROUNDS, BATCH);
+	printf("over a socket, %d rounds of %d in turn: us, median (min..max), and how many times "
+	       "its floor\n", ROUNDS, BATCH);
 	run_on(first, first, true);
 	if (second >= 0)
 		run_on(first, second, false);

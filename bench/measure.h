@@ -23,7 +23,10 @@ struct figures figures_of(double *values, unsigned int n);
  */
 long count_instructions(void (*prepare)(void *arg), void (*act)(void *arg), void *arg);
 
-/* Run on one CPU from now on: moving to another costs, and where two run, which is luckier decides. */
+/*
+ * Run on one CPU from now on: moving to another costs, and which of two processes is luckier would
+ * decide.
+ */
 void pin(int cpu);
 
 /* The first CPU from cpu on that this process may use; -1 when there is none. */

@@ -90,7 +90,8 @@ static void print(const char *name, double v[ROUNDS], const char *unit)
 {
 	struct figures f = figures_of(v, ROUNDS);
 
-	printf("%-44s median %6.2f%s  (min %.2f, max %.2f)\n", name, f.middle, unit, f.least, f.most);
+	printf("%-44s median %6.2f%s  (min %.2f, max %.2f)\n", name, f.middle, unit, f.least,
+	       f.most);
 }
 
 static int compare_on(int client_cpu, int server_cpu)
