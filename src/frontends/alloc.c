@@ -25,7 +25,7 @@
 static void chunk_unlink(struct vfio_space *s, struct chunk *c)
 {
 	TAILQ_REMOVE(&s->chunks[c->prot], c, link);
-	if (s->spare.size || c->pages.size != CHUNK_MIN)
+	if (s->spare.size || c->pages.size != CHUNK_MIN || c->known)
 		return;
 	s->spare = c->pages;
 	c->pages.size = 0;
@@ -135,7 +135,7 @@ static bool carve_any(struct vfio_space *s, size_t size, uint32_t prot, struct v
 	struct chunk *c;
 
 	TAILQ_FOREACH(c, &s->chunks[prot], link)
-		if (iova_suits_all(s, c->iova, c->pages.size) && carve(c, size, dma))
+		if (!c->known && iova_suits_all(s, c->iova, c->pages.size) && carve(c, size, dma))
 			return true;
 	return false;
 }

@@ -41,8 +41,14 @@ void driver_dma_open(struct driver *d)
 /* What it could reach is not used for the others again: its process may have kept the file. */
 static void leave(struct driver *d)
 {
+	struct vfio_space *s = d->space;
+	struct chunk *c;
+
 	LIST_REMOVE(d, member);
-	pages_free(&d->space->spare);
+	pages_free(&s->spare);
+	for (unsigned int prot = 0; prot <= VFIO_DMA_RW; prot++)
+		TAILQ_FOREACH(c, &s->chunks[prot], link)
+			c->known = true;
 }
 
 /* Take all maps from a device. One that has given them up may complain, too. */

@@ -483,6 +483,27 @@ static void a_server_that_dies(void **state)
 
 #define SPACE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* The process that serves it may have kept the file. */
+static void a_device_that_has_gone_sees_no_new_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma before, after;
+	struct stat kept, st;
+
+	attach_all(f);
+	assert_int_equal(vfio_space_alloc(f->space, &before, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(fstat(before.fd, &kept), 0);
+	assert_int_equal(vfio_space_detach(f->b[1].dev), 0);
+	assert_int_equal(vfio_space_alloc(f->space, &after, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(fstat(after.fd, &st), 0);
+	assert_int_not_equal(st.st_ino, kept.st_ino);
+	assert_int_equal(vfio_space_dma_free(f->space, &before), 0);
+	assert_int_equal(vfio_space_dma_free(f->space, &after), 0);
+	assert_int_equal(vfio_space_alloc(f->space, &after, 64, VFIO_DMA_WRITE), 0);
+	assert_int_equal(fstat(after.fd, &st), 0);
+	assert_int_not_equal(st.st_ino, kept.st_ino);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +522,7 @@ int main(void)
 		SPACE(addresses_suit_everybody),
 		SPACE(rules_without_a_device),
 		SPACE(a_server_that_dies),
+		SPACE(a_device_that_has_gone_sees_no_new_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
