@@ -315,7 +315,10 @@ static size_t feature_len(const struct wire_feature *q, size_t asked)
 {
 	size_t room = q->argsz - sizeof(*q);
 
-	if ((q->flags & VFIO_DEVICE_FEATURE_PROBE) || !(q->flags & VFIO_DEVICE_FEATURE_GET))
+	const uint32_t how = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET |
+			     VFIO_DEVICE_FEATURE_PROBE;
+
+	if ((q->flags & how) != VFIO_DEVICE_FEATURE_GET)
 		return asked;
 	return room < FEATURE_MAX ? room : FEATURE_MAX;
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "contract.h"
 #include "wire/wire.h"
 
 #define SOON 5000	/* milliseconds: what is to happen has happened by then */
@@ -587,6 +588,41 @@ static void memory_of_a_process_is_not_taken(void **state)
 	close_it(f);
 }
 
+static int agree(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	return 0;
+}
+
+/* A device behind another server may do anything: what answers a SET is no longer than it was. */
+static void nothing_but_the_question_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	struct {
+		struct wire_header h;
+		struct wire_feature q;
+	} q = {
+		{ .command = WIRE_DEVICE_FEATURE, .size = sizeof(q) },
+		{ 1000, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | 0xf0ff },
+	};
+	struct backend agreeable;
+	char reply[4096];
+	int fd;
+
+	make(f, 0);
+	agreeable = *vfio_server_device(f->b.server)->backend;
+	agreeable.feature = agree;
+	vfio_server_device(f->b.server)->backend = &agreeable;
+	fd = connect_raw(f);
+	serve_what_came(f);
+	say_version(f, fd);
+	assert_int_equal(send(fd, &q, sizeof(q), 0), sizeof(q));
+	serve_what_came(f);
+	assert_in_range(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), sizeof(q.h), sizeof(q));
+	close(fd);
+	serve_what_came(f);
+	both_close(&f->b);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -609,6 +645,7 @@ int main(void)
 		TEST(a_listener_of_the_callers),
 		TEST(an_answer_that_waits_keeps_its_descriptor),
 		TEST(memory_of_a_process_is_not_taken),
+		TEST(nothing_but_the_question_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
