@@ -102,6 +102,9 @@ static int load(scmp_filter_ctx filter)
 {
 	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
+	/* Threads that the device's module has made already are the ones that work for the client. */
+	if (ret == 0)
+		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (ret == 0)
 		ret = allow_listed(filter);
 	if (ret == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A device that has gone over to the enemy. A write of N to register 0 makes system call number N
- * of a list, which vfiod's sandbox should stop; a write of N to register 8 says line N of another
+ * of a list, which vfiod's sandbox should stop; a write of N to register 4 has a thread do the same that
+ * was there before the sandbox; a write of N to register 8 says line N of another
  * list to vfiod's supervisor; a write to register 12 answers the supervisor's first question once
  * more, as it should be; a write to register 16 never ends. A read tells that the process has
  * survived.
@@ -9,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +135,19 @@ static void escape(uint64_t number)
 	}
 }
 
+static struct {
+	sem_t bell;
+	uint64_t number;
+} accomplice;
+
+static void *wait_and_escape(void *arg)
+{
+	while (sem_wait(&accomplice.bell) < 0)
+		;
+	escape(accomplice.number);
+	return NULL;
+}
+
 static uint64_t read_register(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			      unsigned int width)
 {
@@ -141,7 +157,10 @@ static uint64_t read_register(struct vfio_function *fn, unsigned int bar, uint64
 static void write_register(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			   unsigned int width, uint64_t value)
 {
-	if (offset == 8)
+	if (offset == 4) {
+		accomplice.number = value;
+		sem_post(&accomplice.bell);
+	} else if (offset == 8)
 		lie(value);
 	else if (offset == 12)
 		repeat();
@@ -168,7 +187,14 @@ static int create(struct vfio_function **fn, const char *options, struct vfio_er
 		.class_code = 0xff0000,
 		.bars = { { .size = 4096 } },
 	};
+	pthread_t thread;
 
+	if (sem_init(&accomplice.bell, 0, 0) < 0 ||
+	    pthread_create(&thread, NULL, wait_and_escape, NULL) != 0) {
+		*err = (struct vfio_error){ .err = EAGAIN, .code = VFIO_E_SYSTEM,
+					    .who = VFIO_BY_KERNEL, .what = "no thread" };
+		return -EAGAIN;
+	}
 	return vfio_function_new(fn, &description, &ops, NULL, err);
 }
 

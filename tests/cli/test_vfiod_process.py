@@ -150,10 +150,11 @@ def betray(vfiod, path, register, number):
 
 
 @pytest.mark.parametrize('number', range(len(ESCAPES)), ids=ESCAPES)
-def test_sandbox(traitor, directory, sanitizers, number):
+@pytest.mark.parametrize('register', [0, 4], ids=['itself', 'a thread'])
+def test_sandbox(traitor, directory, sanitizers, register, number):
     if sanitizers != 'none':
         pytest.skip('this build has a sanitizer, and so no system-call filter')
-    assert 'sandbox violation' in betray(traitor, directory / 's', 0, number)
+    assert 'sandbox violation' in betray(traitor, directory / 's', register, number)
 
 
 def test_crash_is_no_sandbox_violation(traitor, directory, sanitizers):
