@@ -20,7 +20,7 @@ static struct sock *sock_of(struct vfio_dev *dev)
 /* ---- what the server knows beside the protocol --------------------------------------------- */
 
 /* The answer is the question's length, whatever the question was. */
-static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+static int ask_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 {
 	const struct feature_fault_event *event = data;
 	struct wire_feature q = { .argsz = sizeof(q) + len, .flags = flags };
@@ -54,7 +54,7 @@ static bool find_record(struct sock *s, int err, struct vfio_error *record)
 	bool found = false;
 
 	for (unsigned int i = 0; i < FEATURE_MANY_RECORDS; i++) {
-		s->is_mute = sock_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
+		s->is_mute = ask_feature(&s->dev, FEATURE_RECORD | VFIO_DEVICE_FEATURE_GET, &q,
 					  sizeof(q)) < 0;
 		if (s->is_mute || !q.found || q.cursor <= s->records)
 			break;
@@ -84,12 +84,29 @@ static void explain(struct sock *s, int err)
 	s->link.end = 0;
 }
 
+/* The server has refused it, and may say more. */
+static bool can_explain(const struct sock *s, int r)
+{
+	return r < 0 && s->link.fd >= 0 && !s->is_mute && s->dev.error.who == VFIO_BY_SERVER;
+}
+
 int socket_call(struct sock *s, struct exchange *x)
 {
 	int r = link_call(&s->link, x);
 
-	if (r < 0 && s->link.fd >= 0 && !s->is_mute &&
-	    s->dev.error.who == VFIO_BY_SERVER)
+	if (can_explain(s, r))
+		explain(s, -r);
+	return r;
+}
+
+static int sock_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	struct sock *s = sock_of(dev);
+	int r = ask_feature(dev, flags, data, len);
+
+	/* It has nothing to say of a feature that it does not know, nor of its records. */
+	if (r != -ENOTTY && (flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_RECORD &&
+	    can_explain(s, r))
 		explain(s, -r);
 	return r;
 }

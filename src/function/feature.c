@@ -146,7 +146,7 @@ static int fault_event(struct vfio_function *fn, void *data, size_t len)
 	struct feature_fault_event q;
 
 	memcpy(&q, data, sizeof(q));
-	return function_set_fault_event(fn, q.fd);
+	return side_keep(fn, function_set_fault_event(fn, q.fd));
 }
 
 /* Everything that is mapped is tracked, whatever ranges are named. */
@@ -156,10 +156,10 @@ static int dirty_start(struct vfio_function *fn, void *data, size_t len)
 
 	memcpy(&q, data, sizeof(q));
 	if (q.nranges > (len - sizeof(q)) / (2 * sizeof(uint64_t)))
-		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION, NULL,
-				 "tracking writes to %u ranges: there are not so many behind it",
-				 q.nranges);
-	return space_dirty_start(&fn->space, q.page, fn->err);
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION, NULL,
+				"tracking writes to %u ranges: there are not so many behind it",
+				q.nranges));
+	return side_keep(fn, space_dirty_start(&fn->space, q.page, fn->err));
 }
 
 static int dirty_stop(struct vfio_function *fn, void *data, size_t len)
@@ -176,13 +176,18 @@ static int dirty_report(struct vfio_function *fn, void *data, size_t len)
 	int r;
 
 	memcpy(&q, data, sizeof(q));
-	if (len > FEATURE_MAX || q.page != fn->space.dirty_page || !q.page ||
-	    q.size / q.page > room * 64)
-		return error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION,
-				 "ask for pages of the size that was tracked, some at a time",
-				 "dirty pages of %llu bytes in %llu bytes of memory",
-				 (unsigned long long)q.page, (unsigned long long)q.size);
-	r = space_dirty_take(&fn->space, q.iova, q.size, bitmap, fn->err);
+	if (fn->space.dirty_page && q.page != fn->space.dirty_page)
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION,
+				"ask for pages of the size that vfio_dirty_start() was given",
+				"dirty pages of %llu bytes: those that are tracked have %llu",
+				(unsigned long long)q.page,
+				(unsigned long long)fn->space.dirty_page));
+	if (len > FEATURE_MAX || (q.page && q.size / q.page > room * 64))
+		return side_keep(fn, error_set(fn->err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_FUNCTION,
+				"ask for some at a time",
+				"dirty pages of %llu bytes of memory: the answer has room for %zu",
+				(unsigned long long)q.size, room * 64));
+	r = side_keep(fn, space_dirty_take(&fn->space, q.iova, q.size, bitmap, fn->err));
 	if (r == 0)
 		memcpy((uint8_t *)data + sizeof(q), bitmap, room * sizeof(uint64_t));
 	return r;

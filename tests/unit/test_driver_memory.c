@@ -190,8 +190,10 @@ static void dirty_pages(void **state)
 	map(b, 0x44000, 2, VFIO_DMA_READ, 0);
 	assert_int_equal(vfio_set_bus_master(b->dev, true), 0);
 	assert_int_equal(vfio_dirty_get(b->dev, 0x40000, PAGE, PAGE, bitmap), -EINVAL);
-	assert_true(last(b)->what[0]);
+	assert_record(last(b), EINVAL, VFIO_E_ARGUMENT);
+	assert_non_null(strstr(last(b)->what, "no writes are tracked"));
 	assert_int_equal(vfio_dirty_start(b->dev, 1000), -EINVAL);
+	assert_record(last(b), EINVAL, VFIO_E_ARGUMENT);
 	assert_int_equal(vfio_dirty_start(b->dev, PAGE), 0);
 	map(b, 0x3f000, 1, VFIO_DMA_RW, 0);		/* while it is on */
 	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x40000, 16), 0);
@@ -204,7 +206,11 @@ static void dirty_pages(void **state)
 	assert_int_equal(vfio_dirty_get(b->dev, 0x3e000, 10 * PAGE, PAGE, bitmap), 0);
 	assert_true(bitmap[0] == 1ull << 60);		/* taken, and nothing is cleared */
 	assert_int_equal(vfio_dirty_get(b->dev, 0x40000, PAGE, 2 * PAGE, bitmap), -EINVAL);
+	assert_record(last(b), EINVAL, VFIO_E_ARGUMENT);
 	assert_int_equal(vfio_dirty_get(b->dev, 0x40001, PAGE, PAGE, bitmap), -EINVAL);
+	assert_record(last(b), EINVAL, VFIO_E_ALIGN);
+	assert_int_equal(vfio_dirty_get(b->dev, 0x40000, 0, PAGE, bitmap), -EINVAL);
+	assert_record(last(b), EINVAL, VFIO_E_ALIGN);
 	assert_int_equal(vfio_dirty_stop(b->dev), 0);
 	assert_int_equal(vfio_dirty_get(b->dev, 0x40000, PAGE, PAGE, bitmap), -EINVAL);
 }
