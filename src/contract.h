@@ -26,6 +26,7 @@ struct vfio_dev {
 	const struct backend *backend;
 	struct vfio_error error;	/* of the last call that failed */
 	struct driver *driver;		/* the driver API's own state; NULL until it needs any */
+	char *name;			/* the device string, for people; or NULL */
 };
 
 /*

@@ -70,16 +70,8 @@ static bool is_module_name(const char *s)
 	return len > 0;
 }
 
-EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+static int open_by_name(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
-	*dev = NULL;
-	error_clear(err);
-	if (!name)
-		name = secure_getenv("VFIO_DEVICE");
-	if (!name || !*name)
-		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-				 "give a device string, or set VFIO_DEVICE: unix:/path, fd:N, edu",
-				 "no device was named");
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		size_t len = strlen(schemes[i].prefix);
 
@@ -95,6 +87,24 @@ EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error 
 			 "write unix:/path, fd:N, the name of a software device (edu), or a module "
 			 "file with a slash in it (./NAME.so)",
 			 "'%.80s' is no device string", name);
+}
+
+EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+{
+	int r;
+
+	*dev = NULL;
+	error_clear(err);
+	if (!name)
+		name = secure_getenv("VFIO_DEVICE");
+	if (!name || !*name)
+		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+				 "give a device string, or set VFIO_DEVICE: unix:/path, fd:N, edu",
+				 "no device was named");
+	r = open_by_name(dev, name, err);
+	if (r == 0)
+		(*dev)->name = strdup(name);	/* without memory for it, it has none */
+	return r;
 }
 
 EXPORT int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn,

@@ -167,16 +167,46 @@ static int chunk_cut(struct vfio_space *s, struct chunk *c, struct vfio_error *e
 	return error_system(err, ENOMEM, "carving %zu bytes for DMA", size);
 }
 
+/* What the devices' limits leave, so that nobody is asked for what cannot be had. */
+static uint64_t bytes_left(const struct vfio_space *s)
+{
+	uint64_t left = UINT64_MAX;
+	const struct driver *d;
+
+	LIST_FOREACH(d, &s->members, member) {
+		struct vfio_dma_limits l;
+		uint64_t room;
+
+		if (driver_get(d->dev, FEATURE_DMA_LIMITS, &l, sizeof(l)) < 0 ||
+		    l.bytes.granted == UINT64_MAX)
+			continue;
+		room = l.bytes.granted > l.bytes.used ? l.bytes.granted - l.bytes.used : 0;
+		if (room < left)
+			left = room;
+	}
+	return left;
+}
+
+/* Would less be had? */
+static bool is_too_much(int r, const struct vfio_error *err)
+{
+	return r < 0 && (err->code == VFIO_E_IOVA_SPACE || err->code == VFIO_E_NO_MEMORY);
+}
+
 /* A chunk for a piece of size bytes at least: smaller where addresses or memory are scarce. */
 static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vfio_dma *dma,
 		     struct vfio_error *err)
 {
 	size_t page = sysconf(_SC_PAGESIZE), block = wanted_size(s, prot);
 	size_t least = size < page ? page : size;
+	uint64_t left = bytes_left(s);
 	struct chunk *c;
-	int r = chunk_new(s, block, prot, true, &c, err);
+	int r;
 
-	while ((r == -ENOSPC || r == -ENOMEM) && block / 2 >= least) {
+	while (block > left && block / 2 >= least)
+		block /= 2;
+	r = chunk_new(s, block, prot, true, &c, err);
+	while (is_too_much(r, err) && block / 2 >= least) {
 		block /= 2;
 		r = chunk_new(s, block, prot, true, &c, err);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* DMA maps of the driver API: every device of an address space has them, or none. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/bits.h"
@@ -14,10 +15,15 @@ typedef unsigned long long ull;
 /* The kernel's rules, for spaces that have no device yet which could apply them. */
 static const struct space type1 = { .rules = SPACE_TYPE1_V2 };
 
-void maps_explain(struct vfio_error *err, const struct vfio_dev *dev)
+void maps_explain(const struct vfio_space *s, const struct vfio_dev *dev, struct vfio_error *err)
 {
-	if (err != &dev->error)
-		*err = dev->error;
+	const struct vfio_error told = dev->error;
+
+	*err = told;
+	if (s->is_shared && snprintf(err->what, sizeof(err->what), "%.80s: %s",
+				     dev->name ? dev->name : "a device of this program",
+				     told.what) < 0)
+		*err = told;
 }
 
 static struct vfio_space *space_of(struct vfio_dev *dev)
@@ -74,7 +80,7 @@ static int give_to_all(struct vfio_space *s, const struct dma_entry *e, struct v
 	}
 	if (r >= 0)
 		return 0;
-	maps_explain(err, d->dev);
+	maps_explain(s, d->dev, err);
 	for (undo = LIST_FIRST(&s->members); undo != d; undo = LIST_NEXT(undo, member))
 		undo->dev->backend->dma_unmap(undo->dev, m.iova, m.size, &unused);
 	return r;
@@ -213,7 +219,7 @@ static int take_from_all(struct vfio_space *s, uint64_t iova, uint64_t size, uin
 
 		if (r >= 0)
 			continue;
-		maps_explain(err, d->dev);
+		maps_explain(s, d->dev, err);
 		ret = r;
 		*gone = *gone && unmapped >= bytes;
 	}

@@ -302,5 +302,6 @@ EXPORT void vfio_close(struct vfio_dev *dev)
 		unmap_registers(dev->driver);
 		free(dev->driver);
 	}
+	free(dev->name);
 	dev->backend->close(dev);
 }

@@ -113,7 +113,7 @@ int iova_choose(struct vfio_space *s, uint64_t size, uint64_t align, uint64_t *i
 		int r = learn_ranges(d);
 
 		if (r < 0) {
-			maps_explain(err, d->dev);
+			maps_explain(s, d->dev, err);
 			return r;
 		}
 		if (highest(d) < wish.high)

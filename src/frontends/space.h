@@ -70,8 +70,8 @@ void maps_clear(struct vfio_space *s);
 /* A map, as back ends take it. */
 struct dma_map maps_request(const struct dma_entry *e);
 
-/* What dev has to say is what there is to say. */
-void maps_explain(struct vfio_error *err, const struct vfio_dev *dev);
+/* What dev has to say is what there is to say; where there are several, which it is, too. */
+void maps_explain(const struct vfio_space *s, const struct vfio_dev *dev, struct vfio_error *err);
 
 /* ---- space.c ------------------------------------------------------------------------------- */
 

@@ -432,6 +432,26 @@ static void little_may_be_mapped(void **state)
 	alloc(b, &dma, 65536, VFIO_DMA_RW);
 }
 
+/* What is refused is refused once: each time is a record of the server's, and a line in its log. */
+static void a_limit_is_asked_for_and_not_tried_out(void **state)
+{
+	struct both *b = *state;
+	struct vfio_error record;
+	struct vfio_dma dma;
+	uint64_t cursor = 0;
+	unsigned int records = 0;
+
+	both_limit(b, 2, 70000);
+	alloc(b, &dma, 64, VFIO_DMA_READ);			/* the largest chunk that there can be */
+	assert_int_equal(vfio_record(b->dev, &cursor, &record), 0);
+	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 8192, VFIO_DMA_RW), -ENOMEM);
+	both_limit(b, 1, UINT64_MAX);
+	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 64, VFIO_DMA_RW), -ENOSPC);
+	while (vfio_record(b->dev, &cursor, &record) == 1)
+		records++;
+	assert_int_equal(records, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +473,7 @@ int main(void)
 		BOTH(few_addresses),
 		BOTH(a_limit_that_comes_late),
 		BOTH(little_may_be_mapped),
+		BOTH(a_limit_is_asked_for_and_not_tried_out),
 	};
 
 	return both_run(tests, sizeof(tests) / sizeof(tests[0]));

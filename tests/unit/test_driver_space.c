@@ -327,6 +327,8 @@ static void a_map_that_one_refuses_nobody_has(void **state)
 		both_limit(&f->b[i], 1, UINT64_MAX);
 		assert_int_equal(map_at(f, 0x50000, PAGE), -ENOSPC);
 		assert_record(last(f), ENOSPC, VFIO_E_DMA_LIMIT);
+		assert_int_equal(strncmp(last(f)->what, f->b[i].is_socket ? "fd:" : "a device of",
+					 f->b[i].is_socket ? 3 : 11), 0);	/* who? */
 		assert_int_equal(vfio_space_alloc(f->space, &dma, PAGE, VFIO_DMA_RW), -ENOSPC);
 		assert_int_equal(dma.size, 0);
 		dma = here(VFIO_IOVA_ANY, PAGE);
