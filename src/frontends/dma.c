@@ -48,7 +48,7 @@ static int check(const struct vfio_dma *dma, struct vfio_error *err)
 {
 	const struct dma_map m = {
 		.iova = dma->iova == VFIO_IOVA_ANY ? 0 : dma->iova, .size = dma->size,
-		.prot = dma->prot,
+		.prot = dma->prot, .fd = dma->fd, .fd_offset = dma->fd_offset,
 	};
 	int r = rules_check_map(&type1, &m, err);
 
@@ -62,7 +62,7 @@ static int check(const struct vfio_dma *dma, struct vfio_error *err)
 				 "allocate it with vfio_dma_alloc() or aligned_alloc(4096, …)",
 				 "memory at %p cannot be mapped: it is not page aligned",
 				 dma->vaddr);
-	return 0;
+	return memory_check(&m, err);
 }
 
 /* Whoever has got it already gives it back when one of them refuses. */

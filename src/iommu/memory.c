@@ -3,11 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <search.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -120,41 +119,6 @@ static int compare(const void *one, const void *other)
 	return 0;
 }
 
-static int not_memory(struct vfio_error *err, int fd, const char *why)
-{
-	return error_set(err, EINVAL, VFIO_E_DMA_MEMORY, VFIO_BY_LIBRARY,
-			 "pass a memfd, or a file on tmpfs or hugetlbfs, of at least offset + size",
-			 "descriptor %d cannot be DMA memory: %s", fd, why);
-}
-
-static int no_access(struct vfio_error *err, int fd, const char *why)
-{
-	return error_set(err, EACCES, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
-			 "open the file for the directions that the map allows",
-			 "descriptor %d does not allow the map: %s", fd, why);
-}
-
-/* Does the descriptor allow what the map does? */
-static int check_access(const struct dma_map *map, int seals, struct vfio_error *err)
-{
-	int flags = fcntl(map->fd, F_GETFL);
-	bool write = map->prot & VFIO_DMA_WRITE;
-
-	if (flags < 0)
-		return error_system(err, errno, "looking at descriptor %d", map->fd);
-	if (flags & O_PATH)
-		return no_access(err, map->fd, "it is open neither for reading nor for writing");
-	if (write && (flags & O_ACCMODE) == O_RDONLY)
-		return no_access(err, map->fd, "it is open for reading only");
-	if ((flags & O_ACCMODE) == O_WRONLY)
-		return no_access(err, map->fd, "it is open for writing only");
-	if (write && (flags & O_APPEND))
-		return no_access(err, map->fd, "it is open for appending");
-	if (write && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
-		return no_access(err, map->fd, "it is sealed against writing");
-	return 0;
-}
-
 /* A hole can be punched into huge pages, and there may be none left to fill it. */
 static bool is_huge(int fd)
 {
@@ -171,20 +135,20 @@ static int reach(struct memory_file *f, const struct dma_map *map, struct vfio_e
 
 	if (f->process) {
 		f->fd = fd_copy(map->fd);
-		return f->fd < 0 ? error_system(err, -f->fd, "keeping descriptor %d", map->fd) : 0;
+		return f->fd < 0 ? error_system(err, -f->fd, "keeping the descriptor of a DMA map") : 0;
 	}
 	f->solid = f->files->zeros >= 0 || (f->sealed && !is_huge(map->fd));
 	f->base = mmap(NULL, f->size, prot, MAP_SHARED, map->fd, 0);
 	if (f->base == MAP_FAILED)
-		return error_system(err, errno, "mapping %#llx bytes of descriptor %d",
-				    (unsigned long long)f->size, map->fd);
+		return error_system(err, errno, "mapping the %#llx bytes of a DMA map's file",
+				    (unsigned long long)f->size);
 	place = (struct range){
 		.start = (uintptr_t)f->base, .last = (uintptr_t)f->base + f->size - 1, .value = f,
 	};
 	if (range_map_insert(&f->files->places, &place, NULL) == 0)
 		return 0;
 	munmap(f->base, f->size);
-	return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
+	return error_system(err, ENOMEM, "keeping the file of a DMA map");
 }
 
 static void unlist(struct memory_file *f)
@@ -213,7 +177,7 @@ static int new_file(struct memory *m, const struct dma_map *map, const struct me
 	int r;
 
 	if (!f)
-		return error_system(err, ENOMEM, "keeping descriptor %d", map->fd);
+		return error_system(err, ENOMEM, "keeping the file of a DMA map");
 	*f = *wanted;
 	f->refs = 1;
 	r = reach(f, map, err);
@@ -255,27 +219,9 @@ static void put_file(struct memory_file *f)
 static int init_file(struct memory *m, struct memory_files *files, const struct dma_map *map,
 		     struct vfio_error *err)
 {
-	int r, seals = fcntl(map->fd, F_GET_SEALS);
 	struct stat st;
+	int seals, r = memory_look_at_file(map, &seals, &st, err);
 
-	/*
-	 * Only memory has seals (memfd, tmpfs, hugetlbfs). A file of another kind may be served by
-	 * its owner, who could keep us waiting for ever in whatever comes next; this asks no file
-	 * system.
-	 */
-	if (seals < 0 && fcntl(map->fd, F_GETFD) < 0)
-		return error_system(err, EBADF, "looking at descriptor %d", map->fd);
-	if (seals < 0)
-		return not_memory(err, map->fd, "it is no memory file");
-	if (fstat(map->fd, &st) < 0)
-		return error_system(err, errno, "looking at descriptor %d", map->fd);
-	if (!S_ISREG(st.st_mode))
-		return not_memory(err, map->fd, "it is no regular file");
-	if (map->fd_offset % DMA_PAGE)
-		return not_memory(err, map->fd, "the offset is not page aligned");
-	if (!is_inside(map->fd_offset, map->size, st.st_size))
-		return not_memory(err, map->fd, "offset and size reach past its end");
-	r = check_access(map, seals, err);
 	if (r < 0)
 		return r;
 	m->offset = map->fd_offset;
@@ -290,23 +236,6 @@ static int init_file(struct memory *m, struct memory_files *files, const struct 
 	return 0;
 }
 
-/*
- * Only that: of other files, a read could wait or tell what their owner may not know, and a write
- * could do what he may not. Whoever can mount gives a file the name that he likes, but not the mode.
- */
-static bool is_process_memory(int fd, mode_t mode)
-{
-	char path[32], name[64];
-	struct statfs fs;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, name, sizeof(name));
-	return n > 4 && n < (ssize_t)sizeof(name) && memcmp(name + n - 4, "/mem", 4) == 0 &&
-	       mode == (S_IFREG | S_IRUSR | S_IWUSR) && fstatfs(fd, &fs) == 0 &&
-	       fs.f_type == PROC_SUPER_MAGIC;
-}
-
 static int init_process(struct memory *m, struct memory_files *files, const struct dma_map *map,
 			struct vfio_error *err)
 {
@@ -319,13 +248,7 @@ static int init_process(struct memory *m, struct memory_files *files, const stru
 				 "map it without VFIO_DMA_BY_PROCESS, or have process-memory = allow "
 				 "set in vfiod.conf",
 				 "the policy process-memory refuses the memory of a process");
-	if (fstat(map->fd, &st) < 0)
-		return error_system(err, errno, "looking at descriptor %d", map->fd);
-	if (!is_process_memory(map->fd, st.st_mode))
-		return not_memory(err, map->fd, "it is no /proc/PID/mem");
-	if (!is_inside(map->fd_offset, map->size, INT64_MAX))
-		return not_memory(err, map->fd, "offset and size reach past its end");
-	r = check_access(map, 0, err);
+	r = memory_look_at_process(map, &st, err);
 	if (r < 0)
 		return r;
 	m->offset = map->fd_offset;

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 
 #include <vfio/driver.h>
 #include <vfio/error.h>
@@ -64,6 +65,17 @@ void memory_files_finish(struct memory_files *files);
 int memory_init(struct memory *m, struct memory_files *files, const struct dma_map *map,
 		bool careful, struct vfio_error *err);
 void memory_finish(struct memory *m);
+
+/*
+ * For whoever maps memory of its own, with its file beside: what the file of a map may not be is
+ * refused wherever the device is. Files that are no memory are not looked at.
+ */
+int memory_check(const struct dma_map *map, struct vfio_error *err);
+
+/* memory_check.c: 0 and what was seen, or a negative errno. */
+int memory_look_at_file(const struct dma_map *map, int *seals, struct stat *st,
+			struct vfio_error *err);
+int memory_look_at_process(const struct dma_map *map, struct stat *st, struct vfio_error *err);
 
 /* Is this the very file memory that map asks for? */
 bool memory_is_same(const struct memory *m, const struct dma_map *map);

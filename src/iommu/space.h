@@ -6,7 +6,7 @@
  *   rules.c   what may be mapped and unmapped: the kernel's rules, and the errors that say why not
  *   access.c  translation, copies, faults
  *   dirty.c   which pages were written
- *   memory.c  the memory behind a map
+ *   memory.c  the memory behind a map; memory_check.c: may it be that?
  *
  * Threads. One thread owns a space, and calls what takes a struct space. Others translate and copy
  * through a reader of their own, between reader_enter() and reader_leave(), without a lock. What

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -128,6 +129,61 @@ static void what_cannot_be_mapped(void **state)
 	master(b);				/* what is there is still there */
 	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x40000, 2 * PAGE), 0);
 	assert_int_equal(model_dma(b, MODEL_DMA_READ, 0x80000, 1), -EFAULT);
+}
+
+/* A second description of a memory file, opened otherwise. */
+static int reopened(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	close(fd);
+	return again;
+}
+
+static int file(int seals)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* What a server would say of a file is said in this process, too. */
+static void files_that_cannot_be_mapped(void **state)
+{
+	struct both *b = *state;
+	const struct {
+		int fd;
+		uint64_t offset;
+		uint32_t prot;
+		int err;
+	} files[] = {
+		{ reopened(file(0), O_RDONLY), 0, VFIO_DMA_RW, EACCES },
+		{ reopened(file(0), O_RDONLY), 0, VFIO_DMA_READ, 0 },
+		{ file(F_SEAL_WRITE), 0, VFIO_DMA_WRITE, EACCES },
+		{ file(0), 100, VFIO_DMA_RW, EINVAL },
+		{ file(0), PAGE, VFIO_DMA_RW, EINVAL },
+		{ file(0), 1ull << 63, VFIO_DMA_RW, EINVAL },
+		{ open("/dev/null", O_RDWR | O_CLOEXEC), 0, VFIO_DMA_RW, 0 },	/* no memory: not used */
+		{ -7, 0, VFIO_DMA_RW, EBADF },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct vfio_dma dma = {
+			.vaddr = memory, .iova = 0x40000 + i * PAGE, .size = PAGE, .fd = files[i].fd,
+			.fd_offset = files[i].offset, .prot = files[i].prot,
+		};
+
+		assert_int_equal(vfio_dma_map(b->dev, &dma), -files[i].err);
+		if (files[i].err)
+			assert_true(last(b)->err == files[i].err && last(b)->remedy[0]);
+		if (files[i].fd >= 0)
+			close(files[i].fd);
+	}
 }
 
 /* ---- what the device may ------------------------------------------------------------------ */
@@ -382,6 +438,7 @@ int main(void)
 		BOTH(memory_without_a_descriptor),
 		BOTH(memory_with_a_descriptor),
 		BOTH(what_cannot_be_mapped),
+		BOTH(files_that_cannot_be_mapped),
 		BOTH(directions),
 		BOTH(adjacent_maps_are_one_range),
 		BOTH(unmapping),
