@@ -255,6 +255,26 @@ static void log_records(struct session *session)
 	}
 }
 
+/* Of several between two looks, the last, and how many there are. */
+static void log_fault(struct session *session)
+{
+	struct vfio_fault fault;
+	char text[LOG_RECORD_SIZE];
+
+	if (vfio_fault(session->dev, &fault) != 1) {
+		session->faults = 0;
+		return;
+	}
+	if (fault.count == session->faults)
+		return;
+	session->faults = fault.count;
+	snprintf(text, sizeof(text), "fault %llu: the device may not %s %llu bytes at I/O address "
+		 "%#llx: %s", (unsigned long long)fault.count,
+		 fault.prot & VFIO_DMA_WRITE ? "write" : "read", (unsigned long long)fault.size,
+		 (unsigned long long)fault.iova, strerror(fault.err));
+	log_some(session, &session->refusals, VFIO_LOG_INFO, text);
+}
+
 /* ---- serving ------------------------------------------------------------------------------- */
 
 int session_init(struct session *session, struct device_process *process)
@@ -265,6 +285,7 @@ int session_init(struct session *session, struct device_process *process)
 		.process = process,
 		.lines = { .what = "lines", .budget = full, .time = now_ms() },
 		.records = { .what = "records", .budget = full, .time = now_ms() },
+		.refusals = { .what = "faults", .budget = full, .time = now_ms() },
 	};
 	return lines_init(&session->requests, MAX_REQUEST);
 }
@@ -304,6 +325,7 @@ int session_run(struct session *session)
 	while (ret == 0 && !session->stopping) {
 		ret = vfio_server_dispatch(session->server, -1);
 		log_records(session);
+		log_fault(session);
 	}
 	return ret;
 }

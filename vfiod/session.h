@@ -28,9 +28,10 @@ struct session {
 	struct lines requests;		/* of the supervisor */
 	struct policy waiting;		/* changes that wait until the client has gone */
 	uint64_t cursor;		/* of the device's side channel */
+	uint64_t faults;		/* that are known of */
 	bool stopping;
 	/* What clients cause: their records cannot crowd out who has come and gone. */
-	struct bucket lines, records;
+	struct bucket lines, records, refusals;
 };
 
 /* 0 or a negative errno. */

@@ -282,6 +282,9 @@ def test_a_fault_tells_address_direction_and_length(probe, sealed, command, iova
         assert last_fault(vfiod) == {
             'iova': hex(iova), 'size': length, 'errno': errno.EFAULT, 'count': 1,
             'direction': 'read' if command == TO_BUFFER else 'write'}
+        way = 'read' if command == TO_BUFFER else 'write'
+        assert wait_for(lambda: f'fault 1: the device may not {way} {length} bytes at I/O address '
+                        f'{iova:#x}' in vfiod.log().replace('address 0:', 'address 0x0:'))
         assert client.read(BAR0, dma.BUFFER, length) == b'\xa5' * length
         assert os.pread(file, 2 * PAGE, 0) == before
 
