@@ -380,6 +380,55 @@ SPACE = {
     rare(RENEW, *space_map(4, 1, LOOSE)[1:]) + copy(0, 4, 0, 8192),
 }
 
+def opened(maps=12, pages=40, first=None, last=47, bits=None):
+    """A device: its limits, the pages that it allows, the bits that it drives."""
+    kind = (first is not None) | (0 if bits is None else 2 | (bits - 15) << 2)
+    return bytes([kind, maps - 1, pages - 1]) + (b'' if first is None else bytes([first, last - first]))
+
+
+ANYWHERE, WITH_FD = 8, 4
+
+
+def all_map(who, first, pages, page=0, prot=3, more=0):
+    return bytes([0, who, first, pages, page, prot | more])
+
+
+def all_unmap(who, first, pages):
+    return bytes([6, who, first, pages])
+
+
+def attach_to(space, device):
+    return bytes([10 | device << 4 | space << 6])
+
+
+def detach(device):
+    return bytes([13 | device << 4])
+
+
+ATTACHED = b''.join(attach_to(0, n) for n in range(4))
+ALIKE = 4 * opened()
+SPACES = {
+    'one-set': b'\0' + ALIKE + all_map(0, 1, 3) + ATTACHED + all_map(0, 8, 2, 4, 1) +
+    all_map(3, 20, 1, 9, 3, WITH_FD) + all_map(4, 0, 5, 7, 3, ANYWHERE) + all_unmap(2, 1, 3) +
+    detach(1) + all_map(3, 0, 2, 0, 2, ANYWHERE) + attach_to(0, 1) + all_unmap(0, 0, 49),
+    'third-refuses': b'\1' + opened() + opened() + opened(3, 4) + opened() + ATTACHED +
+    all_map(0, 0, 2) + all_map(0, 4, 2) + all_map(0, 8, 1) + all_unmap(0, 4, 2) + all_map(0, 8, 1) +
+    all_map(1, 9, 1) + all_map(1, 10, 1) + bytes([14 | 2 << 4, 11, 39]) + all_map(1, 10, 1),
+    'attach-refused': b'\0' + opened(2) + opened(12, 3) + opened(12, 40, 2, 9) +
+    opened(12, 40, None, 0, 16) + all_map(0, 1, 1) + all_map(0, 5, 2) + all_map(0, 20, 2) + ATTACHED +
+    all_unmap(0, 20, 2) + ATTACHED + all_unmap(0, 1, 1) + ATTACHED,
+    'chosen-for-all': b'\1' + opened(12, 40, 18, 40) + opened(12, 40, 0, 30) +
+    opened(12, 40, None, 0, 17) + opened() + ATTACHED +
+    6 * all_map(0, 0, 3, 0, 3, ANYWHERE) + all_unmap(0, 18, 3) + all_map(5, 0, 2, 8, 1, ANYWHERE),
+    'by-handle': b'\0' + ALIKE + ATTACHED + all_map(0, 3, 4, 2) + bytes([8, 0, 4, 1, 8, 0, 3, 0]) +
+    bytes([8, 3, 3, 1]) + all_map(0, 3, 4, 2) + all_map(0, 30, 2, 5) + bytes([9, 1, 5, 1, 9, 1, 2, 0]),
+    'spaces-go': b'\1' + ALIKE + attach_to(0, 0) + attach_to(0, 1) + attach_to(1, 2) +
+    attach_to(1, 0) + all_map(0, 1, 2, 0, 3, WITH_FD) + all_map(1, 1, 3) + all_map(5, 1, 1) +
+    attach_to(0, 3) + b'\x8f' + all_map(2, 4, 1) + attach_to(0, 0) + b'\x2f' + opened(1) +
+    attach_to(1, 2) + b'\xcf',
+}
+
+
 def number(op, at):
     return struct.pack('<BH', op, at)
 
@@ -447,7 +496,8 @@ DUMPS = {
 
 CORPORA = {
     'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION, 'link': LINK,
-    'range_map': RANGE_MAP, 'server': SERVER, 'space': SPACE, 'version': VERSIONS,
+    'range_map': RANGE_MAP, 'server': SERVER, 'space': SPACE, 'spaces': SPACES,
+    'version': VERSIONS,
 }
 
 
