@@ -362,7 +362,8 @@ SPACE = {
     spans(1, 0, 3, 12000) + spans(2, 4, 0, 8192, 2, 1) + rare(CLEAR),
     'cut-off': how() + space_map(0, 4, LOOSE, 2) + space_map(4, 2, HERE) + rare(CUT, 4) +
     copy(1, 0, 9, 12000) + copy(0, 1, 0, 8192, 1) + space_map(8, 3, LOOSE, 2) +
-    copy(1, 3, 0, 5000) + rare(CUT, 8) + space_map(8, 3, LOOSE, 4) + copy(0, 0, 0, 12000) + copy(1, 8, 0, 12000),
+    copy(1, 3, 0, 5000) + rare(CUT, 8) + space_map(8, 3, LOOSE, 4) + copy(0, 0, 0, 12000) +
+    copy(1, 8, 0, 12000),
     'limits': how() + rare(LIMIT, 2, 7) + FIVE + space_unmap(0, 2) + space_map(9, 1, 0) +
     rare(LIMIT, 32, 0) + space_map(11, 1, 0),
     'allowed': how(IOMMUFD, TOP) + rare(ALLOW, 2, 0, 3, 8, 31) + FIVE + space_map(29, 3, 0) +
@@ -383,7 +384,8 @@ SPACE = {
 def opened(maps=12, pages=40, first=None, last=47, bits=None):
     """A device: its limits, the pages that it allows, the bits that it drives."""
     kind = (first is not None) | (0 if bits is None else 2 | (bits - 15) << 2)
-    return bytes([kind, maps - 1, pages - 1]) + (b'' if first is None else bytes([first, last - first]))
+    said = b'' if first is None else bytes([first, last - first])
+    return bytes([kind, maps - 1, pages - 1]) + said
 
 
 ANYWHERE, WITH_FD = 8, 4
@@ -415,13 +417,14 @@ SPACES = {
     all_map(0, 0, 2) + all_map(0, 4, 2) + all_map(0, 8, 1) + all_unmap(0, 4, 2) + all_map(0, 8, 1) +
     all_map(1, 9, 1) + all_map(1, 10, 1) + bytes([14 | 2 << 4, 11, 39]) + all_map(1, 10, 1),
     'attach-refused': b'\0' + opened(2) + opened(12, 3) + opened(12, 40, 2, 9) +
-    opened(12, 40, None, 0, 16) + all_map(0, 1, 1) + all_map(0, 5, 2) + all_map(0, 20, 2) + ATTACHED +
-    all_unmap(0, 20, 2) + ATTACHED + all_unmap(0, 1, 1) + ATTACHED,
+    opened(12, 40, None, 0, 16) + all_map(0, 1, 1) + all_map(0, 5, 2) + all_map(0, 20, 2) +
+    ATTACHED + all_unmap(0, 20, 2) + ATTACHED + all_unmap(0, 1, 1) + ATTACHED,
     'chosen-for-all': b'\1' + opened(12, 40, 18, 40) + opened(12, 40, 0, 30) +
     opened(12, 40, None, 0, 17) + opened() + ATTACHED +
     6 * all_map(0, 0, 3, 0, 3, ANYWHERE) + all_unmap(0, 18, 3) + all_map(5, 0, 2, 8, 1, ANYWHERE),
     'by-handle': b'\0' + ALIKE + ATTACHED + all_map(0, 3, 4, 2) + bytes([8, 0, 4, 1, 8, 0, 3, 0]) +
-    bytes([8, 3, 3, 1]) + all_map(0, 3, 4, 2) + all_map(0, 30, 2, 5) + bytes([9, 1, 5, 1, 9, 1, 2, 0]),
+    bytes([8, 3, 3, 1]) + all_map(0, 3, 4, 2) + all_map(0, 30, 2, 5) +
+    bytes([9, 1, 5, 1, 9, 1, 2, 0]),
     'spaces-go': b'\1' + ALIKE + attach_to(0, 0) + attach_to(0, 1) + attach_to(1, 2) +
     attach_to(1, 0) + all_map(0, 1, 2, 0, 3, WITH_FD) + all_map(1, 1, 3) + all_map(5, 1, 1) +
     attach_to(0, 3) + b'\x8f' + all_map(2, 4, 1) + attach_to(0, 0) + b'\x2f' + opened(1) +

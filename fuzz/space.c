@@ -2,8 +2,7 @@
 /*
  * The software IOMMU against a model of it (space_model.h): by the rules of each of the kernel's,
  * with memory of every kind, limits, a gate, faults, dirty pages, and files that are cut off while
- * they are mapped. The window of I/O addresses is at the bottom, in the middle or at the very top of
- * them.
+ * they are mapped. The window of I/O addresses is at the bottom, in the middle or at the very top.
  */
 #include <errno.h>
 

@@ -54,7 +54,7 @@ struct model {
 	uint64_t dirty_page;
 };
 
-/* A map, or an unmap, of n pages from first on: more than there are, at the top of all addresses. */
+/* A map, or an unmap, of n pages from first on: at the top of all addresses n may be too large. */
 struct request {
 	unsigned int first, n, backing, page;
 	uint32_t prot;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces of the driver API against tables: devices come and go, each with limits of its own,
- * and maps that one of them refuses none may have. After each step every device must have exactly the
- * maps of its space, as it says itself and as it reaches memory.
+ * Address spaces of the driver API against tables: devices come and go, each with limits of its
+ * own, and maps that one of them refuses none may have. After each step every device must have
+ * exactly the maps of its space, as it says itself and as it reaches memory.
  */
 #include <errno.h>
 #include <stdio.h>
