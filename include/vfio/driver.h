@@ -301,14 +301,16 @@ int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma);
 /*
  * Map memory of the caller's: dma->vaddr, size, prot, and iova (VFIO_IOVA_ANY: chosen, and stored),
  * all page aligned. With a memory file in fd (memfd, tmpfs, hugetlbfs) the memory is shared with a
- * device in another process; with another file, or fd -1, a server gets its bytes by message. With
- * VFIO_DMA_BY_PROCESS in flags it is handed the process's memory instead, all of it, and copies
- * without asking if it can: only for servers that are trusted. The memory must stay until it is
- * unmapped here: see vfio_dma_forget().
+ * device in another process; with a descriptor of another kind, or -1, a server gets the bytes at
+ * vaddr by message. With VFIO_DMA_BY_PROCESS in flags it is handed the process's memory instead, all
+ * of it, and copies without asking if it can: only for servers that are trusted. A device in this
+ * process uses vaddr. The memory must stay until it is unmapped here: see vfio_dma_forget().
  *
  * -EEXIST: overlaps a map. -EINVAL: unaligned, empty, no direction, or an address that the machine
  * does not allow. -EOVERFLOW: wraps round. -ENOSPC, -ENOMEM: see vfio_dma_limits(). The errno and
- * their order are those of the kernel's VFIO_IOMMU_MAP_DMA.
+ * their order are those of the kernel's VFIO_IOMMU_MAP_DMA. Wherever the device is: -EBADF: fd is not
+ * open, and not -1; and of a memory file: -EINVAL: it ends before fd_offset + size, or fd_offset is
+ * not page aligned; -EACCES: it is not open for prot.
  */
 int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma);
 
@@ -323,8 +325,9 @@ int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size);
 /*
  * Memory at [vaddr, vaddr + size) is about to be unmapped, or has been: unmap every map that shows
  * some of it. Nothing tells the library of munmap(2). A device that reaches a memory file keeps it,
- * and so writes to nothing else; one that gets bytes by message gets -EFAULT for addresses where
- * nothing is; but where other memory is by then, it gets that. Returns the number of maps that went.
+ * and so writes to nothing else; one that gets bytes by message faults at addresses where nothing is;
+ * but where other memory is by then, it gets that; one in this process touches what is there, or dies
+ * with it. Returns the number of maps that went.
  */
 int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size);
 
@@ -338,7 +341,8 @@ int vfio_dma_set_pages(struct vfio_dev *dev, uint32_t best);
 
 /*
  * The I/O addresses that can be mapped, ascending: what the machine, or an administrator, allows.
- * struct vfio_iova_range, with start and end, is the kernel's; end is the last address. Returns their number; ranges has room for VFIO_MAX_IOVA_RANGES.
+ * struct vfio_iova_range, with start and end, is the kernel's; end is the last address. Returns their
+ * number; ranges has room for VFIO_MAX_IOVA_RANGES.
  */
 int vfio_iova_ranges(struct vfio_dev *dev, struct vfio_iova_range *ranges);
 
@@ -392,9 +396,10 @@ int vfio_fault_fd(struct vfio_dev *dev);
  * Which pages does the device write? From the start on, the pages (of page bytes, a power of two from
  * 4096) that it was given for writing are remembered; vfio_dirty_get() sets a bit for each of
  * [iova, iova + size) that was since the last time, bit n % 64 of bitmap[n / 64] for page n from
- * iova, and clears none. All multiples of page, which is the same both times. -EINVAL when it was not started. A device that is
- * told to write at one time and does so later is not done before its driver knows. -ENOTSUP where
- * the device, or the kernel, cannot tell.
+ * iova, and clears none. All multiples of page, which is the same both times. -EINVAL when it was not
+ * started. What is unmapped is forgotten: ask before. A device that is told to write at one time and
+ * does so later is not done before its driver knows. -ENOTSUP where the device, or the kernel, cannot
+ * tell.
  */
 int vfio_dirty_start(struct vfio_dev *dev, uint64_t page);
 int vfio_dirty_stop(struct vfio_dev *dev);
