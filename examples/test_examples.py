@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Each step of the staircase is run, and says what its README says that it says."""
 
+import contextlib
 import os
 import pathlib
+import shlex
 import subprocess
 import time
 
 import pytest
 
 HERE = pathlib.Path(__file__).parent
+SOURCE = pathlib.Path(os.environ['VFIO_SOURCE'])
 BUILD = pathlib.Path(os.environ['VFIO_BUILD']) / 'examples'
 
 
@@ -75,12 +78,11 @@ def test_doorbell_driver_with_another_device():
     assert 'VFIO-401' in err
 
 
-@pytest.fixture
-def doorbell(tmp_path):
-    """The device string of a doorbell that vfiod serves."""
-    path = tmp_path / 'doorbell.sock'
-    with subprocess.Popen([BUILD.parent / 'vfiod' / 'vfiod', '--device',
-                           BUILD / 'doorbell-device.so', '--socket-path', path]) as vfiod:
+@contextlib.contextmanager
+def served(module, path):
+    """The device string of a module that vfiod serves."""
+    with subprocess.Popen([BUILD.parent / 'vfiod' / 'vfiod', '--device', module,
+                           '--socket-path', path]) as vfiod:
         end = time.monotonic() + 20
         while not path.is_socket():
             assert vfiod.poll() is None, 'vfiod ended at once'
@@ -88,6 +90,13 @@ def doorbell(tmp_path):
             time.sleep(0.01)
         yield f'unix:{path}'
         vfiod.terminate()
+
+
+@pytest.fixture
+def doorbell(tmp_path):
+    """The device string of a doorbell that vfiod serves."""
+    with served(BUILD / 'doorbell-device.so', tmp_path / 'doorbell.sock') as name:
+        yield name
 
 
 def test_two_devices(doorbell):
@@ -99,6 +108,28 @@ def test_two_devices_of_which_one_is_not_there(tmp_path):
     status, out, err = run('two-devices', f'{BUILD}/doorbell-device.so', f'unix:{tmp_path}/nobody')
     assert (status, out) == (1, '')
     assert 'VFIO-103' in err
+
+
+@pytest.fixture
+def thread(tmp_path):
+    """The module in the manual's page about threads, compiled as the page says."""
+    page = (SOURCE / 'man' / 'vfio_dma_engine_new.3.rst').read_text(encoding='utf-8')
+    lines = page.split('EXAMPLE\n')[1].split('\n::\n')[1].splitlines()
+    end = next(n for n, line in enumerate(lines) if line and not line.startswith('    '))
+    source, module = tmp_path / 'thread.c', tmp_path / 'thread.so'
+    source.write_text('\n'.join(line[4:] for line in lines[:end]) + '\n', encoding='utf-8')
+    subprocess.run([*shlex.split(os.environ.get('CC', 'cc')), '-std=gnu11', '-shared', '-fPIC',
+                    '-pthread', '-I', SOURCE / 'include', '-o', module, source], check=True,
+                   timeout=60)
+    return module
+
+
+def test_thread(thread, tmp_path):
+    """One client after the other: the thread outlives them."""
+    assert run('doorbell-driver', thread) == (0, '42\n', '')
+    with served(thread, tmp_path / 'thread.sock') as name:
+        for _ in range(3):
+            assert run('doorbell-driver', name) == (0, '42\n', '')
 
 
 @pytest.mark.parametrize('source', sorted(HERE.glob('*.c')), ids=lambda path: path.name)
