@@ -222,8 +222,10 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 static int check(size_t size, uint32_t prot, struct vfio_error *err)
 {
 	if (!size || size > SIZE_MAX / 2)
-		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY, NULL,
-				 "allocating %zu bytes for DMA", size);
+		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY,
+				 "give a size from 1 on that memory can have",
+				 "allocating %zu bytes for DMA: %s", size,
+				 size ? "so many cannot be" : "that is nothing");
 	if (!prot || prot > VFIO_DMA_RW)
 		return error_set(err, EINVAL, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
 				 "give VFIO_DMA_READ, VFIO_DMA_WRITE or both",

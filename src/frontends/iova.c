@@ -121,6 +121,12 @@ int iova_choose(struct vfio_space *s, uint64_t size, uint64_t align, uint64_t *i
 	}
 	if (find_place(s, &wish, align, iova))
 		return 0;
+	if (wish.high < FIRST_IOVA)
+		return error_set(err, ENOSPC, VFIO_E_IOVA_SPACE, VFIO_BY_LIBRARY,
+				 "give one of your own to vfio_dma_map(), or allow more address bits "
+				 "with vfio_dma_set_bits() if the device has them",
+				 "no I/O address is chosen below %#x, and the device ends at %#llx",
+				 FIRST_IOVA, (unsigned long long)wish.high);
 	return error_set(err, ENOSPC, VFIO_E_IOVA_SPACE, VFIO_BY_LIBRARY,
 			 "unmap something, or allow more address bits with vfio_dma_set_bits() if "
 			 "the device has them",
