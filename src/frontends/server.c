@@ -500,7 +500,11 @@ EXPORT int vfio_server_new(struct vfio_server **out, struct vfio_dev *dev,
 
 EXPORT bool vfio_server_mend(struct vfio_server *s, const void *addr)
 {
-	return s->options.mends && s->dev->backend->mend(s->dev, addr);
+	int before = errno;		/* of what the signal has interrupted */
+	bool mended = s->options.mends && s->dev->backend->mend(s->dev, addr);
+
+	errno = before;
+	return mended;
 }
 
 EXPORT void vfio_server_free(struct vfio_server *s)

@@ -131,6 +131,7 @@ void function_forget_fault_event(struct vfio_function *fn)
 void function_faulted(struct vfio_function *fn)
 {
 	fd_take(fn->space.fault_event);
+	space_record_lost(&fn->space);
 	if (fn->fault_event >= 0)
 		signaler_signal(&fn->signaler, fn->fault_event);
 }

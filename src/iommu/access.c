@@ -102,6 +102,16 @@ static bool may_copy(const struct reader *r, const struct mapping *m)
 	return m->memory.access != VFIO_DMA_BY_MESSAGE || r == &r->space->self;
 }
 
+/* The copy that found it says so itself; of a span, nobody would. */
+static void forget_lost(struct space *s, const uint8_t *addr, size_t len)
+{
+	uintptr_t at = __atomic_load_n(&s->lost_at, __ATOMIC_SEQ_CST);
+
+	if (at - (uintptr_t)addr < len)
+		__atomic_compare_exchange_n(&s->lost_at, &at, 0, false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
+}
+
 static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bool write)
 {
 	const struct mapping *m = r->last.value;
@@ -117,7 +127,10 @@ static int copy_piece(struct reader *r, uint64_t iova, void *buf, size_t len, bo
 		memcpy(address(&r->last, iova), buf, len);
 	else
 		memcpy(buf, address(&r->last, iova), len);
-	return is_piece_lost(r) ? -EIO : 0;
+	if (!is_piece_lost(r))
+		return 0;
+	forget_lost(r->space, address(&r->last, iova), len);
+	return -EIO;
 }
 
 /*

@@ -64,7 +64,28 @@ bool space_mend(struct space *s, const void *addr)
 {
 	/* First: as soon as other memory is there, other threads must not take it for the client's. */
 	__atomic_or_fetch(&s->gate, GATE_LOST, __ATOMIC_SEQ_CST);
-	return memory_mend(&s->files, addr);
+	if (!memory_mend(&s->files, addr))
+		return false;
+	__atomic_store_n(&s->lost_at, (uintptr_t)addr, __ATOMIC_SEQ_CST);
+	if (s->fault_event >= 0)
+		fd_signal(s->fault_event);
+	return true;
+}
+
+void space_record_lost(struct space *s)
+{
+	uintptr_t at = __atomic_exchange_n(&s->lost_at, 0, __ATOMIC_SEQ_CST);
+	struct range_walk walk = { .at = 0, .last = UINT64_MAX };
+	struct range r;
+
+	while (at && range_map_step(&s->ranges, &walk, &r)) {
+		uintptr_t addr = r.word & ~MAP_FLAGS;
+
+		if (!(r.word & MAP_IN_PLACE) || at < addr || at - addr > r.last - r.start)
+			continue;
+		space_refuse(s, r.start + (at - addr), 1, r.word & MAP_PROT, EIO);
+		return;
+	}
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -160,6 +181,7 @@ static uint64_t take(struct space *s, uint64_t first, uint64_t last)
 
 void space_forget_faults(struct space *s)
 {
+	__atomic_store_n(&s->lost_at, 0, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&s->fault_lock);
 	memset(&s->fault, 0, sizeof(s->fault));
 	pthread_mutex_unlock(&s->fault_lock);

@@ -75,6 +75,7 @@ struct space {
 	enum space_rules rules;
 	bool careful;			/* our own memory is not touched in place: it may vanish */
 	uint32_t gate;			/* GATE_…: how the device may access memory */
+	uintptr_t lost_at;		/* where memory was lost, until the fault is recorded; or 0 */
 	struct reader self;		/* the owner's */
 	LIST_HEAD(, reader) readers;	/* everybody else's */
 	struct vfio_quota maps, bytes;	/* bytes UINT64_MAX: no limit */
@@ -153,9 +154,12 @@ void space_gate(struct space *s, bool open);
 
 /*
  * Touching addr has raised SIGBUS: see memory_mend(). The accesses to that file from then on, and the
- * copy that found it, are refused with -EIO; spans that were given hold zeros.
+ * copy that found it, are refused with -EIO; spans that were given hold zeros. fault_event is told.
  */
 bool space_mend(struct space *s, const void *addr);
+
+/* Record the fault of what was mended, if there was something; the owner's, when fault_event is told. */
+void space_record_lost(struct space *s);
 
 /* From now on at most so many maps and bytes; what is there stays. */
 void space_limit(struct space *s, uint64_t maps, uint64_t bytes);

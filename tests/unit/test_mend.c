@@ -125,6 +125,9 @@ static void a_copy_finds_it_lost(void **state)
 	assert_int_equal(signals, 1);
 	assert_true(space.fault.err == EIO && space.fault.iova == IOVA + PAGE);
 	assert_int_equal(space_copy(&space, IOVA, buf, 8, VFIO_DMA_WRITE), -EIO);
+	assert_int_equal(space.fault.count, 2);
+	space_record_lost(&space);			/* was recorded */
+	assert_int_equal(space.fault.count, 2);
 	assert_int_equal(space_copy(&space, OTHER, buf, 8, VFIO_DMA_READ), 0);
 	assert_int_equal(buf[0], 0x5a);
 	assert_int_equal(signals, 1);
@@ -145,6 +148,12 @@ static void a_span_goes_on_with_zeros(void **state)
 	*at = 7;
 	assert_int_equal(*at, 7);
 	assert_int_equal(signals, 1);
+	assert_int_equal(space.fault.count, 0);		/* nobody has asked for anything */
+	space_record_lost(&space);
+	assert_int_equal(space.fault.count, 1);
+	assert_true(space.fault.iova == IOVA + 2 * PAGE && space.fault.err == EIO);
+	space_record_lost(&space);
+	assert_int_equal(space.fault.count, 1);
 	assert_int_equal(space_spans(&space, IOVA, PAGE, VFIO_DMA_RW, &span, 1), -EIO);
 	assert_int_equal(space.fault.err, EIO);
 	close(fd);

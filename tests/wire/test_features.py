@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """DEVICE_FEATURE: what the server says of a client's memory, and which pages the device wrote."""
 
+import errno
+import os
 import struct
 
 import pytest
 
 import feature
 from daemon import Vfiod, wait_for
-from dma import SEALED, deposit, fetch, file_of
+from dma import FILL, HOLD, SEALED, deposit, fetch, file_of, run
 from feature import (BY_MESSAGE, DIRTY_REPORT, DIRTY_START, DIRTY_STOP, EVENT, FAULT,
                      FAULT_EVENT, GET, IN_PLACE, IOVA_RANGES, NO_LIMIT, OPERATIONS, PROBE, REPORT,
                      SET, SIZES, START, ask, dirty, dirty_start, fault, limits, maps,
@@ -214,6 +216,21 @@ def test_faults_are_told(client):
     fetch(client, 0x5000, 4)
     client.ping()
     assert other.take() == 0
+
+
+def test_a_file_that_is_cut_off_under_a_pointer_is_a_fault(client):
+    """The device did not ask, and so got no error; the client hears of it nonetheless."""
+    event = Signal()
+    tell_of_faults(client, event)
+    with file_of(4) as file:
+        client.map(0x10000, 4 * PAGE, file)
+        assert run(client, HOLD, 0x11800, 0x100) == 'ok'
+        os.ftruncate(file, 0)
+        assert run(client, FILL) == 'ok'
+        assert event.wait() == 1
+        iova, size, direction, error, count = fault(client)
+        assert 0x11800 <= iova < 0x11900
+        assert (size, direction, error, count) == (1, READ | WRITE, errno.EIO, 1)
 
 
 def test_the_eventfd_goes_with_the_client(probe):
