@@ -49,6 +49,8 @@ static const int allowed[] = {
 	/* the C library's own needs; a thread of a module's may begin to run only now */
 	SCMP_SYS(set_robust_list), SCMP_SYS(sched_getaffinity), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(getrandom), SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	/* that of a thread made before the filter was there, which only now gets to run */
+	SCMP_SYS(set_robust_list),
 };
 
 /* Not F_SETOWN and F_SETSIG: they can have signals sent to other processes of the same user. */

@@ -164,6 +164,13 @@ def test_crash_is_no_sandbox_violation(traitor, directory, sanitizers):
     assert 'was killed by signal 6' in log and 'sandbox' not in log
 
 
+def test_threads_may_begin_in_the_sandbox(traitor, directory):
+    with connect(directory / 's') as client:
+        client.enable_memory()
+        client.write(BAR0, 0, 4, len(ESCAPES) + 1)
+        assert client.read(BAR0, 0, 4) == 0x1234
+
+
 def ask(vfiod):
     """Question number 1."""
     with vfiod.control() as control:
