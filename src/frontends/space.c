@@ -38,17 +38,21 @@ void driver_dma_open(struct driver *d)
 	join(d, &d->own);
 }
 
-/* What it could reach is not used for the others again: its process may have kept the file. */
-static void leave(struct driver *d)
+/* What a device could reach is not used for the others again: its process may have kept the file. */
+static void give_up_files(struct vfio_space *s)
 {
-	struct vfio_space *s = d->space;
 	struct chunk *c;
 
-	LIST_REMOVE(d, member);
 	pages_free(&s->spare);
 	for (unsigned int prot = 0; prot <= VFIO_DMA_RW; prot++)
 		TAILQ_FOREACH(c, &s->chunks[prot], link)
 			c->known = true;
+}
+
+static void leave(struct driver *d)
+{
+	LIST_REMOVE(d, member);
+	give_up_files(d->space);
 }
 
 /* Take all maps from a device. One that has given them up may complain, too. */
@@ -106,6 +110,7 @@ static int give_maps(struct vfio_space *s, struct driver *d)
 		why = d->dev->error;
 		d->dev->backend->dma_unmap(d->dev, 0, DMA_ALL, &unused);
 		d->dev->error = why;
+		give_up_files(s);
 	}
 	return r;
 }

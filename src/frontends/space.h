@@ -32,7 +32,7 @@ struct chunk {
 	struct buddy pieces;		/* size 0: it was handed out as a whole */
 	uint64_t iova;
 	uint32_t prot;
-	bool known;			/* to a device that has gone: no new buffers from it */
+	bool known;			/* to a device that is not there: no new buffers from it */
 };
 
 /* A map: the value of its range. */

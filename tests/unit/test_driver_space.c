@@ -506,6 +506,25 @@ static void a_device_that_has_gone_sees_no_new_buffer(void **state)
 	assert_int_not_equal(st.st_ino, kept.st_ino);
 }
 
+/* It had the file, until it came to a map that it cannot have. */
+static void a_device_that_is_refused_sees_no_new_buffer(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma before, after;
+	struct stat had, st;
+
+	assert_int_equal(vfio_space_attach(f->space, f->b[0].dev), 0);
+	assert_int_equal(vfio_space_alloc(f->space, &before, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(map_at(f, 1ull << 32, PAGE), 0);
+	assert_int_equal(vfio_dma_set_bits(f->b[1].dev, 32), 0);
+	assert_int_equal(vfio_space_attach(f->space, f->b[1].dev), -EINVAL);
+	assert_record(last(f), EINVAL, VFIO_E_IOVA_RANGE);
+	assert_int_equal(vfio_space_alloc(f->space, &after, 64, VFIO_DMA_RW), 0);
+	assert_int_equal(fstat(before.fd, &had), 0);
+	assert_int_equal(fstat(after.fd, &st), 0);
+	assert_int_not_equal(st.st_ino, had.st_ino);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +544,7 @@ int main(void)
 		SPACE(rules_without_a_device),
 		SPACE(a_server_that_dies),
 		SPACE(a_device_that_has_gone_sees_no_new_buffer),
+		SPACE(a_device_that_is_refused_sees_no_new_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
