@@ -187,10 +187,10 @@ static uint64_t bytes_left(const struct vfio_space *s)
 	return left;
 }
 
-/* Would less be had? */
+/* Would less be had? Of a limit that can be asked for, less was asked for already. */
 static bool is_too_much(int r, const struct vfio_error *err)
 {
-	return r < 0 && (err->code == VFIO_E_IOVA_SPACE || err->code == VFIO_E_NO_MEMORY);
+	return (r == -ENOSPC || r == -ENOMEM) && err->code != VFIO_E_DMA_LIMIT;
 }
 
 /* A chunk for a piece of size bytes at least: smaller where addresses or memory are scarce. */

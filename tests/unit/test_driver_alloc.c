@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
+#include "contract.h"
+
 #define PAGE 0x1000u
 #define MIB  (1u << 20)
 
@@ -452,6 +455,36 @@ static void a_limit_is_asked_for_and_not_tried_out(void **state)
 	assert_int_equal(records, 2);
 }
 
+/* Another server than libvfio's, which has a limit that it cannot be asked for. */
+static const struct backend *generous;
+
+static int map_little(struct vfio_dev *dev, const struct dma_map *map)
+{
+	if (map->size <= MIB)
+		return generous->dma_map(dev, map);
+	return error_set(&dev->error, ENOMEM, VFIO_E_DMA_MEMORY, VFIO_BY_SERVER, NULL, "too much");
+}
+
+static int know_nothing(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
+{
+	return -ENOTTY;
+}
+
+static void a_limit_that_nobody_tells(void **state)
+{
+	static struct backend narrow;
+	struct both *b = *state;
+	struct vfio_dma dma;
+
+	generous = b->dev->backend;
+	narrow = *generous;
+	narrow.dma_map = map_little;
+	narrow.feature = know_nothing;
+	b->dev->backend = &narrow;
+	alloc(b, &dma, 64, VFIO_DMA_RW);
+	b->dev->backend = generous;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +507,7 @@ int main(void)
 		BOTH(a_limit_that_comes_late),
 		BOTH(little_may_be_mapped),
 		BOTH(a_limit_is_asked_for_and_not_tried_out),
+		BOTH(a_limit_that_nobody_tells),
 	};
 
 	return both_run(tests, sizeof(tests) / sizeof(tests[0]));
