@@ -375,7 +375,7 @@ int vfio_dma_next(struct vfio_dev *dev, uint64_t *cursor, struct vfio_dma_info *
 /* An access by the device that was refused. */
 struct vfio_fault {
 	uint64_t iova, size;
-	uint32_t prot;		/* the direction: VFIO_DMA_READ or VFIO_DMA_WRITE */
+	uint32_t prot;		/* what was asked: VFIO_DMA_READ, VFIO_DMA_WRITE or both */
 	int err;		/* positive errno */
 	uint64_t count;		/* faults since power-on, this one included */
 };
