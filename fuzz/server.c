@@ -68,8 +68,8 @@ static void check_served(const struct run *run)
 	struct wire_header h;
 	size_t left;
 
-	if (c->source.fd < 0 || c->blocked)
-		return;
+	if (c->source.fd < 0 || c->blocked || c->behind)
+		return;		/* or it has had its time, and the timer will go on */
 	CHECK(STAILQ_EMPTY(&c->postponed));
 	CHECK(c->in.nfresh == 0 && c->in.end <= WIRE_INBOX);
 	left = c->in.end - c->in.start - c->in.taken;
