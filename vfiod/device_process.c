@@ -130,6 +130,8 @@ static void open_device(struct session *session)
 	ret = privileges_forbid_new();
 	if (ret < 0)
 		fail(process, "cannot forbid itself new privileges: %s", strerror(-ret));
+	if (!process->user.change && privileges_drop_capabilities() < 0)
+		fail(process, "cannot give up capabilities: %s", strerror(errno));
 	if (vfio_open(&session->dev, process->device, &err) < 0) {
 		process->hopeless = is_permanent(err.code);
 		fail_with(process, "cannot open the device", &err);

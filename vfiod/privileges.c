@@ -77,7 +77,7 @@ static int drop_bounding_set(void)
 	return 0;
 }
 
-static int drop_capabilities(void)
+int privileges_drop_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
@@ -99,7 +99,7 @@ const char *privileges_drop(const struct user *user)
 		if (setresuid(user->uid, user->uid, user->uid) < 0)
 			return "setresuid";
 	}
-	if (drop_capabilities() < 0)
+	if (privileges_drop_capabilities() < 0)
 		return "capset";
 	/* Other processes of the same user may not look into this one. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -27,6 +27,12 @@ int privileges_forbid_new(void);
 void privileges_die_first(void);
 
 /*
+ * Those of this thread: threads that a module makes then have none either. A change of user takes
+ * them from all threads. 0, or -1 and errno.
+ */
+int privileges_drop_capabilities(void);
+
+/*
  * Become the user without supplementary groups, and give up every capability, also the chance to
  * get one again. NULL, or the name of the step that failed, with errno set.
  */

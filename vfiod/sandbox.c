@@ -46,11 +46,11 @@ static const int allowed[] = {
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(lseek), SCMP_SYS(pread64),
 	SCMP_SYS(pwrite64),
-	/* the C library's own needs; a thread of a module's may begin to run only now */
-	SCMP_SYS(set_robust_list), SCMP_SYS(sched_getaffinity), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(getrandom), SCMP_SYS(rseq),
+	/* the C library's own needs */
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(getrandom), SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	/* that of a thread made before the filter was there, which only now gets to run */
-	SCMP_SYS(set_robust_list),
+	SCMP_SYS(set_robust_list), SCMP_SYS(sched_getaffinity),
 };
 
 /* Not F_SETOWN and F_SETSIG: they can have signals sent to other processes of the same user. */
