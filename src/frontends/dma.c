@@ -48,7 +48,7 @@ static int check(const struct vfio_dma *dma, struct vfio_error *err)
 {
 	const struct dma_map m = {
 		.iova = dma->iova == VFIO_IOVA_ANY ? 0 : dma->iova, .size = dma->size,
-		.prot = dma->prot, .fd = dma->fd, .fd_offset = dma->fd_offset,
+		.prot = dma->prot,
 	};
 	int r = rules_check_map(&type1, &m, err);
 
@@ -62,7 +62,7 @@ static int check(const struct vfio_dma *dma, struct vfio_error *err)
 				 "allocate it with vfio_dma_alloc() or aligned_alloc(4096, …)",
 				 "memory at %p cannot be mapped: it is not page aligned",
 				 dma->vaddr);
-	return memory_check(&m, err);
+	return 0;
 }
 
 /* Whoever has got it already gives it back when one of them refuses. */
@@ -139,6 +139,11 @@ int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 
 	if (r == 0 && dma->iova == VFIO_IOVA_ANY)
 		r = iova_choose(s, dma->size, DMA_PAGE, &chosen.iova, err);
+	if (r == 0)
+		r = memory_check(&(struct dma_map){
+			.iova = chosen.iova, .size = dma->size, .prot = dma->prot, .fd = dma->fd,
+			.fd_offset = dma->fd_offset,
+		}, err);
 	if (r < 0)
 		return r;
 	r = entry_new(s, &chosen, chunk, &e, err);

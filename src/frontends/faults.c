@@ -104,6 +104,8 @@ EXPORT int vfio_fault_fd(struct vfio_dev *dev)
 		return error_system(&dev->error, errno, "making an eventfd for faults");
 	d->fault_fd = q.fd;
 	r = set(dev, FEATURE_FAULT_EVENT, &q, sizeof(q), "when accesses are refused");
+	if (r < 0 && driver_is_unknown(r))	/* it is an eventfd: nothing else could be wrong */
+		r = driver_cannot_tell(dev, "when accesses are refused");
 	if (r < 0)
 		fd_close(&d->fault_fd);
 	return r < 0 ? r : d->fault_fd;

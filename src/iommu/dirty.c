@@ -125,8 +125,14 @@ int space_dirty_take(struct space *s, uint64_t iova, uint64_t size, uint64_t *bi
 	if (!page)
 		return error_set(err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
 				 "call vfio_dirty_start() first", "no writes are tracked");
-	if (!size || last < iova || !is_aligned(iova | size, page))
-		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY, NULL,
+	if (!size || last < iova)
+		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
+				 "give one page at least, and an end below 2^64",
+				 "dirty pages of %#llx bytes at IOVA %#llx: %s", (ull)size, (ull)iova,
+				 size ? "the range wraps round" : "the range is empty");
+	if (!is_aligned(iova | size, page))
+		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
+				 "make both multiples of the page size",
 				 "dirty pages of %#llx bytes at IOVA %#llx: not in whole pages of "
 				 "%llu bytes", (ull)size, (ull)iova, (ull)page);
 	while (range_map_step(&s->ranges, &walk, &r))
