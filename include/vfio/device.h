@@ -290,9 +290,9 @@ const struct vfio_policy_key *vfio_policy_keys(size_t *count);
 
 /*
  * Decide. What concerns configuration space puts the device into its power-on state; -EBUSY while
- * interrupts are enabled, or memory or registers are mapped. "vectors", "max-maps", "max-dma"
- * and "process-memory" hold from the next request on, at any time. -EINVAL with VFIO_E_POLICY_VALUE for an unknown key or a
- * value that it cannot have.
+ * interrupts are enabled, or memory or registers are mapped. "vectors", "max-maps", "max-dma" and
+ * "process-memory" hold from the next request on, at any time. -EINVAL with VFIO_E_POLICY_VALUE for
+ * an unknown key or a value that it cannot have.
  */
 int vfio_policy_set(struct vfio_dev *dev, const char *key, const char *value);
 
