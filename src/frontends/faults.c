@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/export.h"
 #include "base/fd.h"
@@ -123,8 +124,14 @@ void driver_faults_close(struct vfio_dev *dev)
 EXPORT int vfio_dirty_start(struct vfio_dev *dev, uint64_t page)
 {
 	struct dirty_start q = { .page = page };
+	int r;
 
-	return set(dev, FEATURE_DIRTY_START, &q, sizeof(q), "which pages are written");
+	if (page < DMA_PAGE || !is_power_of_two(page))
+		return error_set(&dev->error, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
+				 "give a power of two from 4096 on",
+				 "tracking writes in pages of %llu bytes", (unsigned long long)page);
+	r = set(dev, FEATURE_DIRTY_START, &q, sizeof(q), "which pages are written");
+	return driver_is_unknown(r) ? driver_cannot_tell(dev, "which pages are written") : r;
 }
 
 EXPORT int vfio_dirty_stop(struct vfio_dev *dev)
