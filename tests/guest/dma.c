@@ -12,13 +12,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "container.h"
@@ -42,18 +40,6 @@ void give_up(const char *what)
 	printf("# failed: %s: %s\n", what, strerror(errno));
 	fflush(stdout);
 	exit(1);
-}
-
-void section(const char *format, ...)
-{
-	va_list args;
-
-	printf("# section: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
 }
 
 static int map_flags(const char *kind)
@@ -189,17 +175,6 @@ bool chance(struct run *r, uint32_t percent)
 	return pick(r, 100) < percent;
 }
 
-static void print_head(const char *name)
-{
-	struct utsname system;
-
-	uname(&system);
-	system.release[strcspn(system.release, "-+")] = 0;
-	printf("# SPDX-License-Identifier: MIT\n");
-	printf("# Made by tests/guest/record.py; see README there.\n");
-	printf("trace %s\nkernel %s\n", name, system.release);
-}
-
 static void record_container(struct run *r, const char *part)
 {
 	r->v1 = !strncmp(part, "type1", 5) && part[5] != 'v';
@@ -249,7 +224,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOFBF, 65536);
 	run.bdf = argv[1];
 	run.other = argv[4];
-	print_head(argv[2]);
+	print_head("trace", argv[2]);
 	make_buffer(&run);
 	if (!strncmp(argv[3], "ioas", 4))
 		record_ioas(&run, argv[3]);

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "output.h"
+
 #define PAGE	    4096ull
 #define BUFFER_SIZE (256 * PAGE)
 #define FILL	    0xa5 /* what is in memory before the kernel writes to it */
@@ -35,7 +37,6 @@ struct run {
 };
 
 _Noreturn void give_up(const char *what);
-__attribute__((format(printf, 1, 2))) void section(const char *format, ...);
 
 void make_buffer(struct run *r);
 void limit_memory(struct run *r, uint64_t bytes);

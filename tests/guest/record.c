@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "sections.h"
@@ -103,17 +102,6 @@ static void record_part(struct session *s, const char *part)
 	record_power(s);
 }
 
-static void print_head(const char *name)
-{
-	struct utsname system;
-
-	uname(&system);
-	system.release[strcspn(system.release, "-+")] = 0;
-	printf("# SPDX-License-Identifier: MIT\n");
-	printf("# Made by tests/guest/record.py; see README there.\n");
-	printf("device %s\nkernel %s\n", name, system.release);
-}
-
 int main(int argc, char **argv)
 {
 	static struct session session, parent;
@@ -124,7 +112,7 @@ int main(int argc, char **argv)
 	}
 	alarm(DEADLINE);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	print_head(argv[2]);
+	print_head("device", argv[2]);
 	if (argc == 5) {
 		open_parent(&parent, argv[4]);
 		enable_virtual(argv[4]);

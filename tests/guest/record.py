@@ -25,9 +25,9 @@ import made  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = {
     'record': ('record.c', 'session.c', 'trace.c', 'config.c', 'capabilities.c', 'interrupts.c',
-               'asserts.c', 'hardware.c'),
+               'asserts.c', 'hardware.c', 'output.c'),
     'dma': ('dma.c', 'container.c', 'container_rows.c', 'container_random.c', 'ioas.c',
-            'ioas_rows.c', 'ioas_random.c'),
+            'ioas_rows.c', 'ioas_random.c', 'output.c'),
 }
 OUTPUT = HERE.parent / 'data'
 TIMEOUT = 300

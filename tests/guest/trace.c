@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/vfio.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,18 +11,6 @@
 #define CONFIG	  7
 #define CLOSED_FD 1000 /* a number that nothing was ever opened at */
 #define PAYLOAD	  4096
-
-void section(const char *format, ...)
-{
-	va_list args;
-
-	printf("# section: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-}
 
 static uint64_t read_region(struct session *s, char kind, unsigned region, uint64_t offset,
 			    unsigned width)

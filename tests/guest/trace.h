@@ -3,6 +3,7 @@
 #ifndef GUEST_TRACE_H
 #define GUEST_TRACE_H
 
+#include "output.h"
 #include "session.h"
 
 /* What stands for a descriptor in the data of SET_IRQS, beside the numbers of eventfds. */
@@ -28,7 +29,6 @@ struct irq_set {
 	int data[EVENTS];
 };
 
-__attribute__((format(printf, 1, 2))) void section(const char *format, ...);
 
 uint64_t rd(struct session *s, uint64_t offset, unsigned width);
 void wr(struct session *s, uint64_t offset, unsigned width, uint64_t value);
