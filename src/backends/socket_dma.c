@@ -32,22 +32,19 @@ static int send_map(struct sock *s, const struct dma_map *map, int fd, uint64_t 
 }
 
 /*
- * The server gets all of this process's memory, or of the process that map's descriptor is for. One
- * that does not know of such descriptors refuses the first.
+ * The server gets all of this process's memory. One that does not take such descriptors refuses the
+ * first, and asks for the bytes then. Those of other processes are not passed on: socket_dma_map()
+ * keeps a map itself, and does not take them.
  */
 static int send_process_map(struct sock *s, const struct dma_map *map)
 {
-	int fd = map->fd;
+	int fd = s->takes_no_process ? -1 : open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	int r = -ENOTSUP;
 
-	if (map->vaddr)
-		fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && !s->takes_no_process)
-		r = send_map(s, map, fd, map->vaddr ? (uintptr_t)map->vaddr : map->fd_offset,
-			     WIRE_MAP_PROCESS);
-	if (map->vaddr)
-		fd_close(&fd);
-	if (r == 0 || s->link.fd < 0 || !(map->vaddr || map->peer))
+	if (fd >= 0)
+		r = send_map(s, map, fd, (uintptr_t)map->vaddr, WIRE_MAP_PROCESS);
+	fd_close(&fd);
+	if (r == 0 || s->link.fd < 0)
 		return r;
 	r = send_map(s, map, -1, 0, 0);
 	if (r == 0)		/* there was nothing else against that map */
@@ -59,7 +56,7 @@ static int send_any_map(struct sock *s, const struct dma_map *map)
 {
 	int fd = memory_fd(map);
 
-	if (map->by_process && fd < 0)
+	if (map->by_process && map->vaddr && fd < 0)
 		return send_process_map(s, map);
 	return send_map(s, map, fd, fd >= 0 ? map->fd_offset : 0, 0);
 }
