@@ -258,6 +258,7 @@ static void log_records(struct session *session)
 /* Of several between two looks, the last, and how many there are. */
 static void log_fault(struct session *session)
 {
+	static const char *const verbs[] = { "use", "read", "write", "read and write" };
 	struct vfio_fault fault;
 	char text[LOG_RECORD_SIZE];
 
@@ -270,7 +271,7 @@ static void log_fault(struct session *session)
 	session->faults = fault.count;
 	snprintf(text, sizeof(text), "fault %llu: the device may not %s %llu bytes at I/O address "
 		 "%#llx: %s", (unsigned long long)fault.count,
-		 fault.prot & VFIO_DMA_WRITE ? "write" : "read", (unsigned long long)fault.size,
+		 verbs[fault.prot & VFIO_DMA_RW], (unsigned long long)fault.size,
 		 (unsigned long long)fault.iova, strerror(fault.err));
 	log_some(session, &session->refusals, VFIO_LOG_INFO, text);
 }

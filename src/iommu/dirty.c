@@ -80,7 +80,7 @@ int space_dirty_start(struct space *s, uint64_t page, struct vfio_error *err)
 	struct range_walk walk = { .at = 0, .last = UINT64_MAX };
 	struct range r;
 
-	if (page < DMA_PAGE || (page & (page - 1)))
+	if (page < DMA_PAGE || !is_power_of_two(page))
 		return error_set(err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
 				 "give a power of two from 4096 on",
 				 "tracking writes in pages of %llu bytes", (ull)page);
