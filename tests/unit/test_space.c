@@ -2,6 +2,7 @@
 /* The software IOMMU: what may be mapped, what goes, and what a device can reach. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -201,6 +202,42 @@ static void addresses_are_allowed(void **state)
 	assert_int_equal(space_allow(s, pc, 1, NULL), 0);
 	assert_int_equal(space_allow(s, NULL, 0, NULL), 0);
 	assert_int_equal(map(s, TOP, PAGE, VFIO_DMA_RW), 0);
+}
+
+/* A map at an address that there was none at before, and gone again; of a file and without one. */
+static void come_and_go(struct space *s, unsigned int rounds)
+{
+	static uint64_t iova;
+	struct dma_map m = { .size = PAGE, .prot = VFIO_DMA_RW };
+	uint64_t unmapped;
+
+	for (unsigned int i = 0; i < rounds; i++, iova += 3 * PAGE) {
+		m.vaddr = i % 64 ? memory : NULL;
+		m.fd = m.vaddr ? -1 : memfd_create("test", MFD_CLOEXEC);
+		if (m.fd >= 0)
+			assert_int_equal(ftruncate(m.fd, PAGE), 0);
+		m.iova = iova;
+		assert_int_equal(space_map(s, &m, NULL), 0);
+		if (m.fd >= 0)
+			close(m.fd);
+		if (i >= 100)
+			assert_int_equal(space_unmap(s, iova - 300 * PAGE, PAGE, &unmapped, NULL,
+						     NULL, NULL), 0);
+	}
+	assert_int_equal(space_unmap(s, 0, DMA_ALL, &unmapped, NULL, NULL, NULL), 0);
+}
+
+/* However many maps there ever were. (Sanitizers have no such figure: there it is 0.) */
+static void nothing_is_left_of_maps_that_have_gone(void **state)
+{
+	struct space *s = *state;
+	size_t before;
+
+	come_and_go(s, 1000);
+	before = mallinfo2().uordblks;
+	come_and_go(s, 100000);
+	assert_true(mallinfo2().uordblks <= before + 4096);
+	assert_true(s->maps.used == 0 && s->bytes.used == 0 && s->ranges.count == 0);
 }
 
 static void a_map_without_memory(void **state)
@@ -567,6 +604,7 @@ int main(void)
 		TEST(no_two_maps_overlap),
 		TEST(a_map_may_end_at_the_top),
 		TEST(maps_are_limited),
+		TEST(nothing_is_left_of_maps_that_have_gone),
 		TEST(bytes_are_limited),
 		TEST(addresses_are_allowed),
 		TEST(a_map_without_memory),
