@@ -92,7 +92,7 @@ struct namespace {
 
 /*
  * Where a queue's entries are. at is NULL until it is needed, and after the driver has unmapped it:
- * see ring_entry().
+ * see ring_find().
  */
 struct ring {
 	uint64_t iova;
@@ -108,7 +108,6 @@ struct cq {
 	uint32_t tail;			/* where the next answer goes */
 	uint32_t head;			/* as it was when somebody looked last */
 	uint32_t expected;		/* answers that will come: commands under way */
-	uint32_t told_at;		/* the head at which its event index was set */
 	uint16_t phase;			/* of the next answer */
 	bool interrupts;
 	bool fresh;			/* there are answers that no interrupt told of */
@@ -120,14 +119,17 @@ struct sq {
 	bool exists;
 	uint16_t id;
 	struct ring ring;
-	uint32_t head, tail;
-	uint32_t told_at;		/* as above */
+	uint32_t head;
+	uint32_t tail;			/* the doorbell, as it was seen last */
+	uint32_t told_at;		/* the head at which its event index was set */
 	struct cq *cq;
 	bool bad_doorbell;
 };
 
 /* A status that is none: the answer comes later, by request_end() or events.c. */
-#define LATER 0xffffu
+#define LATER   0xffffu
+/* Another: the command cannot begin yet, and is to be fetched again. */
+#define NOT_YET 0xfffeu
 
 /* ---- commands under way that wait for a file ----------------------------------------------- */
 
@@ -245,10 +247,6 @@ void doorbell_clear(struct nvme *n, uint16_t qid, bool completion);
 
 /* ---- queues.c ------------------------------------------------------------------------------ */
 
-/*
- * The memory of entry i; NULL, and the controller has failed, when it cannot be reached; of a ring
- * that is by_copy always NULL.
- */
 void sq_start(struct nvme *n, uint16_t qid, struct cq *cq, uint64_t iova, uint32_t entries);
 void cq_start(struct nvme *n, uint16_t qid, uint64_t iova, uint32_t entries, bool interrupts,
 	      uint16_t vector);
@@ -258,11 +256,13 @@ void cq_stop(struct nvme *n, struct cq *cq);
 bool sq_work(struct nvme *n, struct sq *sq);
 /* Answer a command of the queue that was fetched. status as VFIO_NVME_STATUS(). */
 void answer(struct nvme *n, struct sq *sq, uint16_t cid, uint16_t status, uint32_t result);
-/* Interrupts for fresh answers, and the level of INTx. */
+/* Interrupts for fresh answers. */
 void queues_tell(struct nvme *n);
+/* The level of the pin: INTMS or INTMC was written, queues have gone. */
+void intx_update(struct nvme *n);
 /* The driver unmaps: forget where rings are. */
 void queues_forget(struct nvme *n, uint64_t iova, uint64_t size);
-/* The place of the ring in this process; NULL: by_copy, or it cannot be reached at all (*lost). */
+/* Its place in this process; NULL: by_copy, or not now, or it cannot be reached at all (*lost). */
 uint8_t *ring_find(struct nvme *n, struct ring *ring, uint32_t prot, bool *lost);
 
 /* ---- data.c -------------------------------------------------------------------------------- */

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When the controller works, and when it sleeps.
+ *
+ * Doorbells are memory that the driver writes; nobody is called. While there is work, and for some
+ * time after, the controller looks at them without end: its busy descriptor is readable, and whoever
+ * drives the function calls turn() again and again. Then it sleeps until somebody tells it:
+ *
+ *   - a driver that uses doorbell buffers (5.7) reads in the event index that it should ring the
+ *     doorbell itself; and does that by eventfd, if the library gave it one, or by a write that is
+ *     a call.
+ *   - one that knows nothing of this writes to the page, and waits. Whoever has not asked for the
+ *     eventfd may be such a one, so for him there is a timer, and a look.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nvme.h"
+
+#define SLICE_NS  100000u	/* others want to be served, too */
+#define LOOKS     48u		/* in vain, before others are asked; some two microseconds */
+#define FIRST_LOOK_US 1000u	/* then twice as long each time */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* ---- doorbells ----------------------------------------------------------------------------- */
+
+/* The admin queue's stay registers, whatever 5.7 has set up: drivers differ about that. */
+static uint32_t *bells(const struct nvme *n, uint16_t qid)
+{
+	return qid && n->shadow.at ? (uint32_t *)(void *)n->shadow.at : n->doorbells;
+}
+
+uint32_t sq_doorbell(const struct nvme *n, const struct sq *sq)
+{
+	return le32toh(__atomic_load_n(bells(n, sq->id) + 2 * sq->id, __ATOMIC_ACQUIRE));
+}
+
+uint32_t cq_doorbell(const struct nvme *n, const struct cq *cq)
+{
+	return le32toh(__atomic_load_n(bells(n, cq->id) + 2 * cq->id + 1, __ATOMIC_ACQUIRE));
+}
+
+void doorbell_clear(struct nvme *n, uint16_t qid, bool completion)
+{
+	__atomic_store_n(n->doorbells + 2 * qid + completion, 0, __ATOMIC_RELAXED);
+	if (qid && n->shadow.at)
+		__atomic_store_n((uint32_t *)(void *)n->shadow.at + 2 * qid + completion, 0,
+				 __ATOMIC_RELAXED);
+}
+
+/* The driver rings when the doorbell passes this value. */
+static void ask(struct nvme *n, uint16_t qid, bool completion, uint32_t value)
+{
+	if (n->events.at)
+		__atomic_store_n((uint32_t *)(void *)n->events.at + 2 * qid + completion,
+				 htole32(value), __ATOMIC_RELAXED);
+}
+
+/* Do not ring: the value that is the last to be reached. It has to be moved on before it is. */
+static void ask_late(struct nvme *n, struct sq *sq)
+{
+	sq->told_at = sq->head;
+	if (sq->id)
+		ask(n, sq->id, false, (sq->head + sq->ring.entries - 1) % sq->ring.entries);
+	if (sq->id)
+		ask(n, sq->id, true,
+		    (sq->cq->head + sq->cq->ring.entries - 1) % sq->cq->ring.entries);
+}
+
+static bool half_way(const struct sq *sq)
+{
+	return (sq->head + sq->ring.entries - sq->told_at) % sq->ring.entries >=
+	       sq->ring.entries / 2;
+}
+
+/* Ring at the next change. Of the completion queue only where the controller waits for room. */
+static void ask_soon(struct nvme *n, struct sq *sq)
+{
+	ask(n, sq->id, false, sq->head);
+	ask(n, sq->id, true, sq->cq->head);
+}
+
+/* Both pages can be used in place, or else the controller has failed. */
+static bool find_shadow(struct nvme *n)
+{
+	bool lost, lost_too;
+
+	if (!n->shadow.iova || (n->shadow.at && n->events.at))
+		return true;
+	ring_find(n, &n->shadow, VFIO_DMA_READ, &lost);
+	ring_find(n, &n->events, VFIO_DMA_WRITE, &lost_too);
+	if (n->shadow.at && n->events.at) {
+		for (unsigned int i = 0; i < n->nlive; i++)
+			ask_late(n, &n->sqs[n->live[i]]);
+		return true;
+	}
+	if (lost || lost_too || n->shadow.by_copy || n->events.by_copy)
+		controller_fail(n);
+	return false;
+}
+
+/* ---- work ---------------------------------------------------------------------------------- */
+
+/* Until it may master the bus nothing is lost: doorbells wait. */
+static bool can_work(struct nvme *n)
+{
+	return controller_runs(n) &&
+	       (vfio_function_config_read(n->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER) &&
+	       find_shadow(n);
+}
+
+static bool work_once(struct nvme *n)
+{
+	uint64_t life = n->life;
+	bool worked = false;
+
+	for (unsigned int i = 0; i < n->nlive; i++) {
+		struct sq *sq = &n->sqs[n->live[i]];
+
+		if (!sq_work(n, sq))
+			continue;
+		worked = true;
+		if (n->life != life)
+			return true;
+		if (half_way(sq))
+			ask_late(n, sq);
+	}
+	if (n->under_way)
+		worked |= files_poll(n);
+	if (n->nfresh || n->intx)
+		queues_tell(n);
+	return worked;
+}
+
+/* A doorbell that has changed since it was looked at; of a completion queue, if that was waited for. */
+static bool anything_there(const struct nvme *n)
+{
+	for (unsigned int i = 0; i < n->nlive; i++) {
+		const struct sq *sq = &n->sqs[n->live[i]];
+
+		if (sq_doorbell(n, sq) != sq->tail)
+			return true;
+		if (sq->head != sq->tail && !sq->bad_doorbell && !sq->cq->bad_doorbell &&
+		    cq_doorbell(n, sq->cq) != sq->cq->head)
+			return true;
+	}
+	return false;
+}
+
+/* ---- sleep --------------------------------------------------------------------------------- */
+
+static void set_timer(struct nvme *n, uint32_t us)
+{
+	const struct itimerspec spec = {
+		.it_value = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 },
+	};
+
+	timerfd_settime(n->timer_fd, 0, &spec, NULL);
+}
+
+static void files_ready(struct vfio_function *fn, int fd, void *arg)
+{
+	poll_wake(arg);
+}
+
+static void watch_files(struct nvme *n, bool watch)
+{
+	int fd = n->files ? files_fd(n) : -1;
+
+	if (fd >= 0)
+		vfio_function_watch(n->fn, fd, watch ? files_ready : NULL, n);
+}
+
+/* A driver without eventfd is looked after; so is one that may not master the bus just now. */
+static bool needs_looks(const struct nvme *n, bool able)
+{
+	return n->nlive && controller_runs(n) &&
+	       (!able || !vfio_function_doorbell_asked(n->fn, 0));
+}
+
+static void fall_asleep(struct nvme *n, bool able)
+{
+	uint64_t unused;
+
+	for (unsigned int i = 0; able && i < n->nlive; i++)
+		ask_soon(n, &n->sqs[n->live[i]]);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* Whoever rang before has not seen that, and will not ring again. */
+	if (able && anything_there(n)) {
+		for (unsigned int i = 0; i < n->nlive; i++)
+			ask_late(n, &n->sqs[n->live[i]]);
+		n->last_work = now_ns();
+		return;
+	}
+	if (read(n->busy_fd, &unused, sizeof(unused)) < 0 && errno != EAGAIN)
+		return;
+	n->awake = false;
+	watch_files(n, true);
+	n->look_us = FIRST_LOOK_US < n->options.look ? FIRST_LOOK_US : n->options.look;
+	set_timer(n, needs_looks(n, able) ? n->look_us : 0);
+}
+
+void poll_wake(struct nvme *n)
+{
+	const uint64_t one = 1;
+
+	n->last_work = now_ns();
+	if (n->awake || !n->nlive || write(n->busy_fd, &one, sizeof(one)) < 0)
+		return;
+	n->awake = true;
+	watch_files(n, false);
+	set_timer(n, 0);
+	for (unsigned int i = 0; i < n->nlive; i++)
+		ask_late(n, &n->sqs[n->live[i]]);
+}
+
+static void look(struct vfio_function *fn, int fd, void *arg)
+{
+	struct nvme *n = arg;
+	uint64_t unused;
+
+	if (read(fd, &unused, sizeof(unused)) < 0)
+		return;
+	if (can_work(n) && anything_there(n)) {
+		poll_wake(n);
+		return;
+	}
+	if (!controller_runs(n))
+		return;
+	n->look_us = n->look_us * 2 < n->options.look ? n->look_us * 2 : n->options.look;
+	set_timer(n, n->look_us);
+}
+
+/* ---- a turn -------------------------------------------------------------------------------- */
+
+/*
+ * Work until there is none, or the slice is over. The time is asked for seldom: that, too, costs.
+ * Returns the time.
+ */
+static uint64_t work(struct nvme *n)
+{
+	uint64_t start = now_ns(), now = start;
+	unsigned int vain = 0;
+
+	for (unsigned int i = 1; now - start < SLICE_NS && vain < LOOKS; i++) {
+		if (work_once(n)) {
+			vain = 0;
+			n->last_work = now;
+		} else {
+			vain++;
+			relax();
+		}
+		if (!controller_runs(n))
+			break;
+		if (i % 32 == 0)
+			now = now_ns();
+	}
+	return now_ns();
+}
+
+static void turn(struct vfio_function *fn, int fd, void *arg)
+{
+	struct nvme *n = arg;
+	uint64_t now;
+
+	if (!can_work(n)) {
+		fall_asleep(n, false);
+		return;
+	}
+	now = work(n);
+	if (!controller_runs(n) || now - n->last_work >= n->options.poll * UINT64_C(1000))
+		fall_asleep(n, controller_runs(n));
+}
+
+static void rung(struct vfio_function *fn, void *arg)
+{
+	poll_wake(arg);
+}
+
+void poll_queues_changed(struct nvme *n)
+{
+	n->nlive = 0;
+	for (uint16_t i = 0; i < MAX_QUEUES; i++)
+		if (n->sqs[i].exists)
+			n->live[n->nlive++] = i;
+	poll_wake(n);
+}
+
+int poll_init(struct nvme *n)
+{
+	int ret;
+
+	n->busy_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (n->busy_fd < 0 || n->timer_fd < 0)
+		return -errno;
+	ret = vfio_function_watch(n->fn, n->busy_fd, turn, n);
+	if (ret == 0)
+		ret = vfio_function_watch(n->fn, n->timer_fd, look, n);
+	if (ret == 0)
+		ret = vfio_function_doorbell(n->fn, 0, VFIO_NVME_DOORBELLS, PAGE, rung, n);
+	return ret;
+}
+
+/* The descriptors are taken out by whoever frees the function. */
+void poll_finish(struct nvme *n)
+{
+	if (n->busy_fd >= 0)
+		close(n->busy_fd);
+	if (n->timer_fd >= 0)
+		close(n->timer_fd);
+	n->busy_fd = n->timer_fd = -1;
+}
