@@ -4,7 +4,7 @@
 set -eu
 
 packages="gcc g++ libc6-dev pkg-config meson ninja-build
-libjson-c-dev libsmartcols-dev libpci-dev libinih-dev libseccomp-dev
+libjson-c-dev libsmartcols-dev libpci-dev libinih-dev libseccomp-dev liburing-dev
 libcmocka-dev python3-pytest python3-hypothesis python3-docutils
 pciutils valgrind util-linux $*"
 
