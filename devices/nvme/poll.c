@@ -178,7 +178,7 @@ static void set_timer(struct nvme *n, uint32_t us)
 	timerfd_settime(n->timer_fd, 0, &spec, NULL);
 }
 
-static void files_ready(struct vfio_function *fn, int fd, void *arg)
+static void files_done(struct vfio_function *fn, int fd, void *arg)
 {
 	poll_wake(arg);
 }
@@ -188,7 +188,7 @@ static void watch_files(struct nvme *n, bool watch)
 	int fd = n->files ? files_fd(n) : -1;
 
 	if (fd >= 0)
-		vfio_function_watch(n->fn, fd, watch ? files_ready : NULL, n);
+		vfio_function_watch(n->fn, fd, watch ? files_done : NULL, n);
 }
 
 /* A driver without eventfd is looked after; so is one that may not master the bus just now. */
