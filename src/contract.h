@@ -107,6 +107,14 @@ struct dirty_report {
 	uint64_t iova, size, page;
 };
 
+/* A register in memory that a device polls only while it is at work. */
+struct doorbell {
+	uint64_t offset, size;		/* size 0: of any width */
+	int fd;				/* an eventfd, the device's own: whoever wants it copies it */
+};
+
+#define MAX_DOORBELLS 64		/* of a region */
+
 struct backend {
 	const char *name;
 	int (*info)(struct vfio_dev *dev, struct vfio_device_info *info);
@@ -148,6 +156,12 @@ struct backend {
 	int (*poll_fd)(struct vfio_dev *dev);
 	int (*dispatch)(struct vfio_dev *dev);
 	int (*set_timeout)(struct vfio_dev *dev, unsigned int milliseconds);
+	/*
+	 * The doorbells of a region: their number; when that is more than max, nothing was stored,
+	 * and nobody has promised to signal. NULL: they are not to be had.
+	 */
+	int (*doorbells)(struct vfio_dev *dev, uint32_t region, struct doorbell *list,
+			 unsigned int max);
 	/* Frees dev. */
 	void (*close)(struct vfio_dev *dev);
 };

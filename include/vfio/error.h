@@ -62,6 +62,7 @@ enum vfio_refuser {
 	X(VFIO_E_POWER,         310, "the device has no such power state") \
 	X(VFIO_E_RESTORED,      311, "the device had reset itself; its BARs were restored") \
 	X(VFIO_E_RESET,         312, "the device could not be reset") \
+	X(VFIO_E_NO_DOORBELL,   313, "writes there need not be signalled") \
 	/* interrupts */ \
 	X(VFIO_E_NO_IRQ,        401, "no such interrupt index or vector") \
 	X(VFIO_E_IRQ_FLAGS,     402, "the data and action of the interrupt request do not go together") \

@@ -118,6 +118,12 @@ static int in_set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
 	return 0;
 }
 
+static int in_doorbells(struct vfio_dev *dev, uint32_t region, struct doorbell *list,
+			unsigned int max)
+{
+	return function_doorbells(function_of(dev), region, list, max);
+}
+
 static void in_close(struct vfio_dev *dev)
 {
 	vfio_function_free(function_of(dev));
@@ -144,6 +150,7 @@ static const struct backend inprocess = {
 	.poll_fd = in_poll_fd,
 	.dispatch = in_dispatch,
 	.set_timeout = in_set_timeout,
+	.doorbells = in_doorbells,
 	.close = in_close,
 };
 

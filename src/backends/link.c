@@ -284,13 +284,14 @@ static int check_reply(struct link *l, struct exchange *x, const struct wire_mes
 		return refused(l, x, m->header.error);
 	if (m->len < x->reply_least || m->len > x->reply_room)
 		return malformed(l, x->what, "the reply has the wrong length");
-	if (m->nfds > (x->takes_fd ? 1 : 0))
+	if (m->nfds > x->fds_room)
 		return malformed(l, x->what, "the reply brought descriptors that nobody asked for");
 	if (m->len)
 		memcpy(x->reply, m->payload, m->len);
 	x->reply_len = m->len;
 	if (m->nfds) {
-		x->reply_fd = m->fds[0];
+		memcpy(x->reply_fds, m->fds, m->nfds * sizeof(int));
+		x->reply_nfds = m->nfds;
 		inbox_take_fds(&l->in);
 	}
 	return 0;
@@ -359,8 +360,7 @@ int link_call(struct link *l, struct exchange *x)
 	};
 	int r;
 
-	x->reply_fd = -1;
-	x->reply_len = 0;
+	x->reply_len = x->reply_nfds = 0;
 	if (l->fd < 0)
 		return given_up(l, x->what);
 	start_clock(l);

@@ -34,8 +34,8 @@ struct exchange {
 	void *reply;			/* payload of the reply, its first reply_least to reply_room bytes */
 	size_t reply_least, reply_room;
 	size_t reply_len;		/* out: how many came */
-	bool takes_fd;			/* a descriptor may come with the reply */
-	int reply_fd;			/* out: that descriptor, or -1; the caller's */
+	int *reply_fds;			/* out: descriptors that came with it; the caller's, */
+	size_t fds_room, reply_nfds;	/* of which there is room for so many; out: how many */
 	const char *what;		/* for people: what is being asked, */
 	uint64_t len, at;		/* of how many bytes, and where; len 0: not worth saying */
 };

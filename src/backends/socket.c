@@ -150,9 +150,11 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 			  struct vfio_region *region)
 {
 	struct wire_region_info q = { .argsz = room, .index = index };
+	int fd = -1;
 	struct exchange x = {
 		.command = WIRE_GET_REGION_INFO, .fixed = &q, .fixed_len = sizeof(q),
-		.reply = reply, .reply_least = sizeof(q), .reply_room = room, .takes_fd = true,
+		.reply = reply, .reply_least = sizeof(q), .reply_room = room,
+		.reply_fds = &fd, .fds_room = 1,
 		.what = "asking for a region",
 	};
 	int r = socket_call(s, &x);
@@ -161,7 +163,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 		return r;
 	memcpy(&q, reply, sizeof(q));
 	*region = (struct vfio_region){
-		.index = index, .size = q.size, .fd = x.reply_fd, .fd_offset = q.offset,
+		.index = index, .size = q.size, .fd = fd, .fd_offset = q.offset,
 		.flags = q.flags & ~VFIO_REGION_INFO_FLAG_CAPS,
 	};
 	if ((q.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
@@ -193,8 +195,7 @@ static int fetch_region(struct sock *s, uint32_t index)
 	return 0;
 }
 
-/* Have s->regions[index] filled: asked for once. */
-static int need_region(struct sock *s, uint32_t index)
+int socket_need_region(struct sock *s, uint32_t index)
 {
 	if (index >= s->info.num_regions)
 		return error_set(&s->dev.error, EINVAL, VFIO_E_NO_REGION, VFIO_BY_LIBRARY,
@@ -205,7 +206,7 @@ static int need_region(struct sock *s, uint32_t index)
 
 static int sock_region(struct vfio_dev *dev, uint32_t index, struct vfio_region *region)
 {
-	int r = need_region(sock_of(dev), index);
+	int r = socket_need_region(sock_of(dev), index);
 
 	if (r == 0)
 		*region = sock_of(dev)->regions[index];
@@ -280,7 +281,7 @@ static ssize_t access_region(struct vfio_dev *dev, bool write, uint32_t index, u
 {
 	struct sock *s = sock_of(dev);
 	size_t done = 0;
-	ssize_t n = need_region(s, index);
+	ssize_t n = socket_need_region(s, index);
 
 	if (n < 0)
 		return n;
@@ -479,8 +480,10 @@ static int sock_set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
 
 void socket_disconnect(struct sock *s)
 {
-	for (uint32_t i = 0; i < MAX_REGIONS; i++)
+	for (uint32_t i = 0; i < MAX_REGIONS; i++) {
 		fd_close(&s->regions[i].fd);
+		socket_forget_doorbells(s, i);
+	}
 	memset(s->asked, 0, sizeof(s->asked));
 	memset(s->enabled, 0, sizeof(s->enabled));
 	s->records = 0;
@@ -517,5 +520,6 @@ const struct backend socket_backend = {
 	.poll_fd = sock_poll_fd,
 	.dispatch = sock_dispatch,
 	.set_timeout = sock_set_timeout,
+	.doorbells = socket_doorbells,
 	.close = sock_close,
 };

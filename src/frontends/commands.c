@@ -181,23 +181,57 @@ static int handle_region_info(struct client *c, const struct wire_message *m, ui
 	return len;
 }
 
-/* No region has an ioeventfd: every region has an empty list of them. */
-static int handle_io_fds(struct client *c, const struct wire_message *m, uint8_t *reply)
+/* The doorbells of a region, which share one eventfd, behind the reply's fixed part. */
+static int put_doorbells(struct client *c, uint32_t index, uint8_t *at, unsigned int count)
 {
 	struct vfio_dev *dev = c->server->dev;
+	struct doorbell list[MAX_DOORBELLS];
+	int n = dev->backend->doorbells(dev, index, list, count);
+
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		struct wire_io_fd e = {
+			.offset = list[i].offset, .size = list[i].size, .type = WIRE_IOEVENTFD,
+		};
+
+		if (list[i].fd != list[0].fd)
+			return -ENOTSUP;
+		memcpy(at + i * sizeof(e), &e, sizeof(e));
+	}
+	c->reply.fd = fd_copy(list[0].fd);
+	return c->reply.fd < 0 ? c->reply.fd : 0;
+}
+
+static int count_doorbells(struct vfio_dev *dev, uint32_t index)
+{
 	struct vfio_region region;
+	int r = dev->backend->region(dev, index, &region);
+
+	return r < 0 || !dev->backend->doorbells ? r : dev->backend->doorbells(dev, index, NULL, 0);
+}
+
+/* All entries, or none when they do not fit: then nobody has promised to signal. */
+static int handle_io_fds(struct client *c, const struct wire_message *m, uint8_t *reply)
+{
 	struct wire_io_fds q;
-	int r;
+	uint32_t room;
+	int n, r;
 
 	memcpy(&q, m->payload, sizeof(q));
 	if (q.argsz < sizeof(q) || q.flags || q.count)
 		return -EINVAL;
-	r = dev->backend->region(dev, q.index, &region);
-	if (r < 0)
-		return r;
-	q.argsz = sizeof(q);
+	n = count_doorbells(c->server->dev, q.index);
+	if (n < 0)
+		return n;
+	room = q.argsz;
+	q.argsz = sizeof(q) + n * sizeof(struct wire_io_fd);
+	q.count = n;
 	memcpy(reply, &q, sizeof(q));
-	return sizeof(q);
+	if (!n || room < q.argsz)
+		return sizeof(q);
+	r = put_doorbells(c, q.index, reply + sizeof(q), n);
+	return r < 0 ? r : (int)q.argsz;
 }
 
 static int handle_irq_info(struct client *c, const struct wire_message *m, uint8_t *reply)

@@ -2,11 +2,12 @@
 /*
  * The driver API's own state: what a driver has got from us and has not given back.
  *
- *   driver.c   what the device is, registers, life
- *   channel.c  what PCI cannot tell: where a write went, records, policy
- *   irqs.c     interrupts
- *   space.h    memory
- *   faults.c   what the device says of its memory: maps, limits, faults, dirty pages
+ *   driver.c     what the device is, registers, life
+ *   channel.c    what PCI cannot tell: where a write went, records, policy
+ *   irqs.c       interrupts
+ *   space.h      memory
+ *   faults.c     what the device says of its memory: maps, limits, faults, dirty pages
+ *   doorbells.c  eventfds that wake the device
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H
 #define LIBVFIO_FRONTENDS_DRIVER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a function waits for: descriptors of the model's, such as timers, the user's eventfd that
- * re-arms INTx, faults. All are behind one descriptor, which whoever drives the function polls.
+ * re-arms INTx and those that ring doorbells, faults. All are behind one descriptor, which whoever drives the function polls.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@
 
 #define REARM 0		/* watches are numbered from FIRST_WATCH */
 #define FAULT 1
-#define FIRST_WATCH 2
+#define DOORBELL 2	/* and one for each BAR */
+#define FIRST_WATCH (DOORBELL + NUM_BARS)
 #define BATCH 16
 
 struct watch {
@@ -120,8 +121,17 @@ int events_watch_rearm(struct vfio_function *fn, int fd)
 	return fd < 0 ? 0 : add(fn, fd, EPOLLIN | EPOLLET, REARM);
 }
 
+/*
+ * So may one that rings doorbells: its user can fill it, drain it and have reads of it wait, so that it
+ * is never read.
+ */
+int events_watch_doorbell(struct vfio_function *fn, int fd, unsigned int bar)
+{
+	return add(fn, fd, EPOLLIN | EPOLLET, DOORBELL + bar);
+}
+
 /* Before it is closed: its other holder keeps it open. */
-void events_forget_rearm(struct vfio_function *fn, int fd)
+void events_forget_edge(struct vfio_function *fn, int fd)
 {
 	if (fd >= 0)
 		epoll_ctl(fn->events, EPOLL_CTL_DEL, fd, NULL);
@@ -152,6 +162,8 @@ void function_dispatch(struct vfio_function *fn)
 			intx_rearm(fn);
 		else if (tag == FAULT)
 			function_faulted(fn);
+		else if (tag < FIRST_WATCH)
+			doorbells_signalled(fn, tag - DOORBELL);
 		else if (w)
 			w->callback(fn, w->fd, w->arg);
 	}

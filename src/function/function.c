@@ -74,6 +74,7 @@ static void free_engine(struct vfio_function *fn)
 		function_irqs_clear(fn);
 	free(fn->irq.vectors);
 	function_forget_fault_event(fn);
+	function_forget_doorbell_events(fn);
 	space_finish(&fn->space);
 	signaler_finish(&fn->signaler);
 	events_finish(fn);
@@ -125,7 +126,7 @@ static struct vfio_function *allocate(const struct vfio_function_ops *ops, void 
 	signaler_init(&fn->signaler);
 	fn->events = -1;
 	for (unsigned int i = 0; i < NUM_BARS; i++)
-		fn->memory[i].fd = -1;
+		fn->memory[i].fd = fn->doorbells.events[i] = -1;
 	return fn;
 }
 

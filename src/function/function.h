@@ -16,6 +16,7 @@
  *   intx.c       the level interrupt
  *   vectors.c    MSI and MSI-X
  *   events.c     what the function waits for: the model's descriptors, the user's to re-arm INTx
+ *   doorbell.c   registers in memory that a model polls, and what wakes it when it does not
  *   reset.c      power-on, reset by every road
  *   dma.c        the device's way to memory, through the bus-master gate and the IOMMU
  *   policy.c     what the administrator decides; policy_words.c: the words for it
@@ -163,6 +164,19 @@ struct side {
 	uint32_t where;			/* VFIO_WENT_… of the last write */
 };
 
+struct function_doorbell {
+	unsigned int bar;
+	uint64_t offset, size;
+	void (*rung)(struct vfio_function *fn, void *arg);
+	void *arg;
+};
+
+struct doorbells {
+	unsigned int count;
+	struct function_doorbell list[VFIO_MAX_DOORBELLS];
+	int events[NUM_BARS];		/* eventfds that the user holds, too; -1: it has not asked */
+};
+
 struct vital {
 	uint8_t *bytes, *power_on;
 	uint32_t size;
@@ -190,6 +204,7 @@ struct vfio_function {
 	LIST_HEAD(, watch) watches;	/* … the model's descriptors */
 	uint64_t watch_number;		/* of the last one */
 	bool dispatching;
+	struct doorbells doorbells;
 	struct space space;
 	int fault_event;		/* the user's, or -1 */
 	struct policy policy;
@@ -279,10 +294,22 @@ void intx_rearm(struct vfio_function *fn);
 int events_init(struct vfio_function *fn);
 void events_finish(struct vfio_function *fn);
 int events_watch_rearm(struct vfio_function *fn, int fd);
-void events_forget_rearm(struct vfio_function *fn, int fd);
+int events_watch_doorbell(struct vfio_function *fn, int fd, unsigned int bar);
+/* Of either; fd may be -1. */
+void events_forget_edge(struct vfio_function *fn, int fd);
 /* Something to poll and then to dispatch. */
 int function_poll_fd(const struct vfio_function *fn);
 void function_dispatch(struct vfio_function *fn);
+
+/* doorbell.c */
+/* As struct backend has it. */
+int function_doorbells(struct vfio_function *fn, uint32_t region, struct doorbell *list,
+		       unsigned int max);
+/* The user's eventfds: whoever held them wakes nothing any more. */
+void function_forget_doorbell_events(struct vfio_function *fn);
+void doorbells_written(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+		       uint64_t size);
+void doorbells_signalled(struct vfio_function *fn, unsigned int bar);
 
 /* vectors.c */
 int vectors_trigger(struct vfio_function *fn, const struct irq_request *q);

@@ -70,7 +70,7 @@ static int set_eventfd(struct vfio_function *fn, const struct irq_request *q)
 
 void intx_forget_rearm(struct vfio_function *fn)
 {
-	events_forget_rearm(fn, fn->irq.unmask);
+	events_forget_edge(fn, fn->irq.unmask);
 	fd_close(&fn->irq.unmask);
 }
 

@@ -227,6 +227,7 @@ static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 	switch (place_of(fn, bar, offset)) {
 	case MEMORY:
 		memory_write(fn->memory[bar].base + offset, width, value);
+		doorbells_written(fn, bar, offset, width);
 		break;
 	case MSIX_TABLE:
 	case MSIX_PENDING:

@@ -136,6 +136,7 @@ int function_power_on(struct vfio_function *fn)
 int function_recycle(struct vfio_function *fn)
 {
 	function_forget_fault_event(fn);
+	function_forget_doorbell_events(fn);
 	if (!fn->policy.keep)
 		return function_power_on(fn);
 	forget_user(fn);

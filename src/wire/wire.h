@@ -102,6 +102,17 @@ struct wire_io_fds {
 	uint32_t argsz, flags, index, count;
 };
 
+/* An entry of the reply. libvfio-user's are longer, with the last number at 40. */
+struct wire_io_fd {
+	uint64_t offset, size;
+	uint32_t fd_index, type, flags, padding;
+	uint64_t data;
+};
+
+#define WIRE_IO_FD_LONG 48
+
+#define WIRE_IOEVENTFD 0
+
 struct wire_feature {
 	uint32_t argsz, flags;
 };
@@ -132,6 +143,8 @@ _Static_assert(sizeof(struct wire_dma_unmap) == 24, "dma_unmap");
 _Static_assert(sizeof(struct wire_device_info) == 16, "device_info");
 _Static_assert(sizeof(struct wire_region_info) == 32, "region_info");
 _Static_assert(sizeof(struct wire_sparse) == 16, "sparse");
+_Static_assert(sizeof(struct wire_io_fds) == 16, "io_fds");
+_Static_assert(sizeof(struct wire_io_fd) == 40, "io_fd");
 _Static_assert(sizeof(struct wire_irq_set) == 20, "irq_set");
 _Static_assert(sizeof(struct wire_access) == 16, "access");
 _Static_assert(sizeof(struct wire_dma) == 16, "dma");
