@@ -152,6 +152,11 @@ static void device_dma_gone(struct vfio_function *fn, uint64_t iova, uint64_t si
 	}
 }
 
+static void rung(struct vfio_function *fn, void *arg)
+{
+	CHECK(arg == vfio_function_memory(fn, 0));
+}
+
 struct vfio_function *device_new(struct device *d)
 {
 	static const struct vfio_function_ops ops = {
@@ -162,5 +167,6 @@ struct vfio_function *device_new(struct device *d)
 
 	memset(d, 0, sizeof(*d));
 	CHECK(vfio_function_new(&fn, &description, &ops, d, NULL) == 0);
+	CHECK(vfio_function_doorbell(fn, 0, PAGE, 8, rung, vfio_function_memory(fn, 0)) == 0);
 	return fn;
 }

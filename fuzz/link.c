@@ -147,6 +147,13 @@ static void say_hello(struct run *run, uint8_t kind)
 
 /* ---- what the driver does ----------------------------------------------------------------- */
 
+static void drive_doorbell(struct run *run, uint32_t region, uint64_t offset)
+{
+	int fd = vfio_doorbell_fd(run->dev, region, offset);
+
+	CHECK(fd < 0 || (fd_is_eventfd(fd) && vfio_doorbell_fd(run->dev, region, offset) == fd));
+}
+
 static void drive_region(struct run *run, uint8_t arg)
 {
 	struct vfio_region region;
@@ -160,6 +167,8 @@ static void drive_region(struct run *run, uint8_t arg)
 	}
 	if (arg & 16)
 		vfio_map(run->dev, arg & 15, (arg >> 5) * PAGE, PAGE);
+	else if (arg & 32)
+		drive_doorbell(run, arg & 15, (arg >> 6) * 8);
 }
 
 static void drive_access(struct run *run, uint8_t arg, bool write)

@@ -74,7 +74,9 @@ def questions():
         out += command(REGION, struct.pack('<4I2Q', 200, 0, i, 0, 0, 0))
     for i in range(6):
         out += command(IRQ, struct.pack('<4I', 16, 0, i, 0))
-    return out + command(IO_FDS, struct.pack('<4I', 16, 0, 0, 0)) + DRAIN
+    for argsz in 16, 56:
+        out += command(IO_FDS, struct.pack('<4I', argsz, 0, 0, 0))
+    return out + DRAIN
 
 
 def raw(data, more=0):
@@ -171,6 +173,9 @@ LINK = {
     'greeting-with-request': b'\0' + VERSION_REPLY +
     request(DMA_READ, struct.pack('<2Q', 0, 16)) + INFO_REPLY,
     'region': b'\1' + SHARED_BAR + b'\5\x30' + region_info(64) + b'\5\2',
+    'doorbells': b'\1' + SHARED_BAR + attach(EVENTFD, FULL) + reply(IO_FDS, struct.pack(
+        '<4I2Q4IQ2Q4IQ', 96, 0, 0, 2, 64, 8, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0), 1) +
+    b'\5\x20\5\x60',
     'config': b'\1' + CONFIG + reply(READ, struct.pack('<Q2I', 0, 7, 2) + b'\6\0') + b'\6\x71',
     'dma': b'\1' + MAPPED + b'\7\0' + MAPPED + b'\7\1' + MAPPED + b'\7\2' + ask(0, 0, 64) +
     ask(1, 4096, 64, 1) + ask(1, 8192, 64, 2) + ask(0, 100, 1) + b'\x0a\1' + UNMAPPED + b'\x08\0',

@@ -20,6 +20,8 @@
  *   0x20  RO 4  how often dma_gone was called
  *   0x24  RO 4  how often the device was reset
  *   0x28  RW 4  how many accesses of the scratch bytes were noted; a write of 0 starts afresh
+ *   0x2c  RO 4  how often a doorbell was rung: they lie at 0x1000, 8 bytes, and 0x8000, 16 bytes
+ *   0x30  RO 4  1 when the client has asked for their eventfd
  *   0x40  RO    the first 16 of them, 4 bytes each: offset << 8 | 0x80 for a write | width
  *   0x100 RW    256 scratch bytes
  *
@@ -42,6 +44,8 @@ enum {
 	REG_GONE = 0x20,
 	REG_RESETS = 0x24,
 	REG_NOTED = 0x28,
+	REG_RUNG = 0x2c,
+	REG_ASKED = 0x30,
 	REG_NOTES = 0x40,
 	NOTES = 16,
 	SCRATCH = 0x100,
@@ -213,12 +217,18 @@ static bool is_scratch(unsigned int bar, uint64_t offset)
 	return bar == 0 && offset >= SCRATCH && offset < REGISTERS_END;
 }
 
+static void rung(struct vfio_function *fn, void *arg)
+{
+	count(vfio_function_state(fn), REG_RUNG);
+}
+
 static uint64_t probe_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			   unsigned int width)
 {
 	struct probe *probe = vfio_function_state(fn);
 	const uint8_t *bytes = find(probe, bar, offset, width);
 
+	store(probe->registers + REG_ASKED, 4, vfio_function_doorbell_asked(fn, 0));
 	if (is_scratch(bar, offset))
 		note(probe, offset, width, false);
 	return bytes ? load(bytes, width) : ~0ull;
@@ -290,6 +300,16 @@ static const struct vfio_function_ops ops = {
 	.free = probe_free,
 };
 
+static int make(struct vfio_function **fn, struct probe *probe, struct vfio_error *err)
+{
+	int ret = vfio_function_new(fn, &description, &ops, probe, err);
+
+	if (ret < 0)
+		return ret;
+	ret = vfio_function_doorbell(*fn, 0, 0x1000, 8, rung, NULL);
+	return ret < 0 ? ret : vfio_function_doorbell(*fn, 0, 0x8000, 16, rung, NULL);
+}
+
 static int probe_create(struct vfio_function **fn, const char *options, struct vfio_error *err)
 {
 	struct probe *probe;
@@ -307,7 +327,7 @@ static int probe_create(struct vfio_function **fn, const char *options, struct v
 					    "no memory for the probe device's state", "" };
 		return -ENOMEM;
 	}
-	ret = vfio_function_new(fn, &description, &ops, probe, err);
+	ret = make(fn, probe, err);
 	if (ret < 0)
 		free(probe);
 	return ret;

@@ -182,17 +182,97 @@ def test_the_file_is_as_large_as_what_is_mapped_from_it(probe):
 # ---- GET_REGION_IO_FDS ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('index', range(9))
+@pytest.mark.parametrize('index', range(1, 9))
 @pytest.mark.parametrize('argsz', [16, 4064])
-def test_no_region_has_io_descriptors(probe, index, argsz):
+def test_other_regions_have_no_io_descriptors(probe, index, argsz):
     got = probe.connect().call(Cmd.GET_REGION_IO_FDS, irq_query(index, argsz))
     assert struct.unpack('=IIII', got.payload) == (16, 0, index, 0)
     assert not got.fds
 
 
-def test_io_descriptors_with_flags(edu):
-    body = struct.pack('=IIII', 16, 1, 0, 0)
-    assert edu.connect().refused(Cmd.GET_REGION_IO_FDS, body) == 'EINVAL'
+BELLS = [(0x1000, 8), (0x8000, 16)]    # the probe's doorbells
+RUNG, ASKED = 0x2c, 0x30
+WHOLE = 16 + 40 * len(BELLS)
+
+
+def bells(client):
+    """Ask for the eventfd of BAR 0."""
+    got = client.call(Cmd.GET_REGION_IO_FDS, irq_query(BAR0, WHOLE))
+    assert len(got.fds) == 1
+    return got.fds[0]
+
+
+@pytest.mark.parametrize('argsz', [WHOLE, WHOLE + 1, 4064, 0xffffffff])
+def test_doorbells_are_io_descriptors(probe, argsz):
+    got = probe.connect().call(Cmd.GET_REGION_IO_FDS, irq_query(BAR0, argsz))
+    assert struct.unpack_from('=IIII', got.payload) == (WHOLE, 0, BAR0, len(BELLS))
+    assert list(struct.iter_unpack('=QQIIIIQ', got.payload[16:])) == [
+        (offset, size, 0, 0, 0, 0, 0) for offset, size in BELLS]
+    assert len(got.fds) == 1
+    assert os.readlink(f'/proc/self/fd/{got.fds[0]}') == 'anon_inode:[eventfd]'
+
+
+@pytest.mark.parametrize('argsz', [16, 16 + 40, WHOLE - 1])
+def test_too_little_room_for_doorbells(probe, argsz):
+    """All or none; and who has none has promised nothing."""
+    client = probe.connect()
+    got = client.call(Cmd.GET_REGION_IO_FDS, irq_query(BAR0, argsz))
+    assert struct.unpack('=IIII', got.payload) == (WHOLE, 0, BAR0, len(BELLS))
+    assert not got.fds
+    assert client.get(BAR0, ASKED) == 0
+    assert bells(client) >= 0
+    assert client.get(BAR0, ASKED) == 1
+
+
+def test_a_doorbell_is_rung_by_message_and_by_signal(probe):
+    client = probe.connect()
+    assert client.get(BAR0, RUNG) == 0
+    client.put(BAR0, 0x1004, 1)
+    client.put(BAR0, 0x1008, 1)
+    client.put(BAR0, 0x8000, 1, 8)
+    assert client.get(BAR0, RUNG) == 2
+    os.eventfd_write(bells(client), 1)
+    while client.get(BAR0, RUNG) < 4:   # the one signal is for both
+        pass
+
+
+@pytest.mark.parametrize('leave', ['a full one', 'an empty one', 'a blocking one'])
+def test_whoever_spoils_the_eventfd_is_served_all_the_same(probe, leave):
+    client = probe.connect()
+    fd = bells(client)
+    os.set_blocking(fd, leave != 'a blocking one')
+    os.eventfd_write(fd, (1 << 64) - 2)
+    if leave == 'an empty one':
+        os.eventfd_read(fd)
+    before = [client.get(BAR0, RUNG) for _ in range(100)][-1]
+    assert before in (0, 2)
+    client.put(BAR0, 0x1000, 1)
+    assert client.get(BAR0, RUNG) in (before + 1, 3)
+
+
+def test_the_next_client_has_another_eventfd(probe):
+    client = probe.connect()
+    old = os.dup(bells(client))
+    client.close()
+    client = probe.connect()
+    assert client.get(BAR0, ASKED) == 0
+    for _ in range(100):
+        os.eventfd_write(old, 1)
+        assert client.get(BAR0, RUNG) == 0
+    os.eventfd_write(bells(client), 1)
+    while client.get(BAR0, RUNG) < 2:
+        pass
+    os.close(old)
+
+
+@pytest.mark.parametrize('body', [
+    struct.pack('=IIII', 16, 1, 0, 0), struct.pack('=IIII', 4064, 0, 0, 1),
+    struct.pack('=IIII', 15, 0, 0, 0), struct.pack('=IIII', 0, 0, 0, 0),
+    struct.pack('=IIII', 4064, 0, 9, 0), struct.pack('=III', 4064, 0, 0)])
+def test_malformed_questions_for_io_descriptors(probe, body):
+    client = probe.connect()
+    assert client.refused(Cmd.GET_REGION_IO_FDS, body) == 'EINVAL'
+    assert client.get(BAR0, ASKED) == 0
 
 
 # ---- GET_IRQ_INFO --------------------------------------------------------------------------

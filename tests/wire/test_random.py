@@ -46,7 +46,7 @@ BODIES = {
     Cmd.GET_INFO: fields('IIII', word, word, word, word),
     Cmd.GET_REGION_INFO: fields('IIIIQQ', st.just(4064) | word, word, small | word, word, quad,
                                 quad),
-    Cmd.GET_REGION_IO_FDS: fields('IIII', st.just(16) | word, st.just(0) | word, small | word,
+    Cmd.GET_REGION_IO_FDS: fields('IIII', st.sampled_from([16, 4064]) | word, st.just(0) | word, small | word,
                                   word),
     Cmd.GET_IRQ_INFO: fields('IIII', st.just(16) | word, word, small | word, word),
     Cmd.SET_IRQS: with_data(fields('IIIII', st.just(20) | word, flag, small | word, small | word,
