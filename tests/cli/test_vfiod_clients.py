@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import BUILD, wait_for
 from vfiod_client import BAR0, CONFIG, Client, DAEMON, NOBODY, as_user, configure, connect, hello, needs_root
 
 
@@ -28,6 +28,25 @@ def test_second_client_is_refused_at_once(edu, directory):
         assert first.read(BAR0, 4, 4) == 0xedcba987
         assert edu.device()['client']['pid'] == os.getpid()
     assert connect(directory / 'edu.sock').error == 0
+
+
+def test_a_device_that_is_never_done_keeps_nobody_waiting(start, directory):
+    vfiod = start('--device', BUILD / 'tests' / 'cli' / 'busy.so', '--socket-path',
+                  directory / 's').wait_ready()
+    name, = vfiod.devices()
+    with connect(directory / 's') as client:
+        client.enable_memory()
+        seen = [client.read(BAR0, 0, 4) for _ in range(100)]
+        assert seen == sorted(seen) and seen[0] < seen[-1]
+        for _ in range(10):
+            with Client(directory / 's') as second:
+                assert second.error == errno.EBUSY
+            assert wait_for(lambda: vfiod.device(name)['client'])['pid'] == os.getpid()
+            with vfiod.control() as control:
+                assert control.call('describe', device=name)['parameters']['description']
+        assert client.read(BAR0, 0, 4) > seen[-1]
+    assert hello(directory / 's') == 0
+    assert vfiod.stop() == 0
 
 
 def test_client_is_shown(edu, directory):

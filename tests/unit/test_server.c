@@ -25,6 +25,7 @@ struct fixture {
 	char dir[32], path[64], name[80];
 	bool refuse;
 	_Atomic int come, gone, refused, watched;
+	unsigned int turns;
 };
 
 /* ---- the server's callbacks, in its thread ------------------------------------------------ */
@@ -399,6 +400,74 @@ static void descriptors_of_the_callers(void **state)
 	close(fd);
 }
 
+/* ---- a device that is never done ---------------------------------------------------------- */
+
+static void turn(struct vfio_function *fn, int fd, void *arg)
+{
+	struct fixture *f = arg;
+
+	f->turns++;
+}
+
+/* Has the other end answered, after that many turns of the loop at most? */
+static bool is_answered(struct fixture *f, int fd, uint32_t error)
+{
+	struct wire_header h = { .error = ~0u };
+
+	for (int i = 0; i < 12; i++) {
+		assert_int_equal(vfio_server_dispatch(f->b.server, 0), 0);
+		if (recv(fd, &h, sizeof(h), MSG_DONTWAIT) == sizeof(h))
+			return h.error == error;
+	}
+	return false;
+}
+
+static void drop_rest(int fd)
+{
+	char rest[512];
+
+	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		;
+}
+
+/* All that the loop watches has its turn, and none costs more than one of the device's. */
+static void a_busy_device_starves_nobody(void **state)
+{
+	static const struct {
+		struct wire_header h;
+		struct wire_version v;
+	} hello = { { .command = WIRE_VERSION, .size = 20 }, { 0, 1 } };
+	static const struct wire_header reset = { .id = 1, .command = WIRE_RESET, .size = sizeof(reset) };
+	struct fixture *f = *state;
+	int busy = eventfd(1, EFD_CLOEXEC), own = eventfd(0, EFD_NONBLOCK), fd, other;
+
+	make(f, 0);
+	assert_int_equal(vfio_function_watch(f->b.model.fn, busy, turn, f), 0);
+	assert_int_equal(vfio_server_watch(f->b.server, own, watched, f), 0);
+	fd = connect_raw(f);
+	assert_int_equal(send(fd, &hello, sizeof(hello), 0), sizeof(hello));
+	assert_true(is_answered(f, fd, 0));
+	drop_rest(fd);
+	for (int i = 0; i < 10; i++) {
+		other = connect_raw(f);
+		assert_int_equal(send(other, &hello, sizeof(hello), 0), sizeof(hello));
+		assert_int_equal(send(fd, &reset, sizeof(reset), 0), sizeof(reset));
+		assert_int_equal(eventfd_write(own, 1), 0);
+		f->turns = 0;
+		assert_true(is_answered(f, other, EBUSY));
+		assert_true(f->turns > 0);
+		assert_true(is_answered(f, fd, 0));
+		assert_int_equal(f->watched, i + 1);
+		close(other);
+	}
+	vfio_server_stop(f->b.server);
+	assert_int_equal(vfio_server_run(f->b.server), 0);
+	close(fd);
+	both_close(&f->b);
+	close(busy);
+	close(own);
+}
+
 /* ---- listening ---------------------------------------------------------------------------- */
 
 static int listen_elsewhere(const char *path, struct vfio_error *e)
@@ -640,6 +709,7 @@ int main(void)
 		TEST(a_loop_of_the_callers),
 		TEST(a_device_that_cannot_be_reset_is_not_given_on),
 		TEST(descriptors_of_the_callers),
+		TEST(a_busy_device_starves_nobody),
 		TEST(paths),
 		TEST(what_lies_at_the_path),
 		TEST(a_listener_of_the_callers),
