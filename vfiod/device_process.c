@@ -91,7 +91,7 @@ static int keep_only_own(struct device_process *process)
 
 /*
  * Ctrl-C and the end of a terminal go to all its processes; it is the supervisor that ends the
- * others.
+ * others. A write beyond a limit on the size of files is an error, of the device's disk say.
  */
 static int take_signals(void)
 {
@@ -104,6 +104,7 @@ static int take_signals(void)
 	sigaddset(&interrupt, SIGCHLD);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &term, NULL) < 0 ||
 	    sigprocmask(SIG_UNBLOCK, &interrupt, NULL) < 0)
 		return -errno;

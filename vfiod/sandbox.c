@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ static const int allowed[] = {
 	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
 	SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(lseek), SCMP_SYS(pread64),
 	SCMP_SYS(pwrite64),
+	/* a disk's file, which was opened before */
+	SCMP_SYS(pwritev2), SCMP_SYS(fdatasync), SCMP_SYS(fsync), SCMP_SYS(fallocate),
 	/* the C library's own needs */
 	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(getrandom), SCMP_SYS(rseq),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit), SCMP_SYS(exit_group),
@@ -75,6 +78,22 @@ static int allow_listed(scmp_filter_ctx filter)
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && ret == 0; i++)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	return ret;
+}
+
+/*
+ * What a ring does, no filter sees. So a device makes its rings beforehand, and gives those up to its
+ * files and to reading and writing them (IORING_REGISTER_RESTRICTIONS): to make one or to change one is
+ * not on the list. Nor is to use one by a descriptor, which may be a ring without restrictions that a
+ * client has made and passed; only by its number among those that the thread had registered before
+ * (IORING_REGISTER_RING_FDS).
+ */
+static int allow_rings(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp is_registered = SCMP_A3(SCMP_CMP_MASKED_EQ,
+							  IORING_ENTER_REGISTERED_RING,
+							  IORING_ENTER_REGISTERED_RING);
+
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_enter), 1, is_registered);
 }
 
 static int allow_conditional(scmp_filter_ctx filter)
@@ -113,6 +132,8 @@ static int load(scmp_filter_ctx filter)
 		ret = allow_fcntl(filter);
 	if (ret == 0)
 		ret = allow_conditional(filter);
+	if (ret == 0)
+		ret = allow_rings(filter);
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	return ret;

@@ -5,11 +5,12 @@
  * was there before the sandbox; a write of N to register 8 says line N of another
  * list to vfiod's supervisor; a write to register 12 answers the supervisor's first question once
  * more, as it should be; a write to register 16 never ends. A read tells that the process has
- * survived.
+ * survived. It writes files of a mebibyte at most.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -17,13 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <vfio/device.h>
 
 #define CHANNEL 4		/* to the supervisor */
+#define LIMIT   (1 << 20)
 
 static const char *const no_arguments[] = { NULL };
 
@@ -115,6 +119,35 @@ static void begin(void)
 	syscall(SYS_set_robust_list, &none, sizeof(none));
 }
 
+/* What a disk does with its file is allowed, and an error where it fails. */
+static void use_disk(void)
+{
+	char byte = 1;
+	const struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+
+	if (fallocate(fd, 0, 0, 4096) < 0 || pwritev2(fd, &iov, 1, 0, RWF_DSYNC) != 1 ||
+	    fsync(fd) < 0 || fdatasync(fd) < 0)
+		abort();
+	if (pwrite(fd, &byte, 1, LIMIT) != -1 || errno != EFBIG)
+		abort();
+	if (syscall(SYS_io_uring_enter, 0, 0, 0, IORING_ENTER_REGISTERED_RING, NULL, 0) != -1)
+		abort();
+	close(fd);
+}
+
+static void use_rings(uint64_t number)
+{
+	struct io_uring_params params = { 0 };
+
+	if (number == 0)
+		syscall(SYS_io_uring_setup, 4, &params);
+	else if (number == 1)
+		syscall(SYS_io_uring_register, CHANNEL, IORING_REGISTER_PROBE, NULL, 0);
+	else
+		syscall(SYS_io_uring_enter, CHANNEL, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+}
+
 static void escape(uint64_t number)
 {
 	switch (number) {
@@ -141,9 +174,17 @@ static void escape(uint64_t number)
 		fcntl(CHANNEL, F_SETOWN, 1);
 		break;
 	case 7:
-		abort();	/* is allowed, and has to be told from the others */
 	case 8:
+	case 9:
+		use_rings(number - 7);
+		break;
+	case 10:
+		abort();	/* is allowed, and has to be told from the others */
+	case 11:
 		begin();
+		break;
+	case 12:
+		use_disk();
 		break;
 	}
 }
@@ -200,12 +241,13 @@ static int create(struct vfio_function **fn, const char *options, struct vfio_er
 		.class_code = 0xff0000,
 		.bars = { { .size = 4096 } },
 	};
+	const struct rlimit limit = { LIMIT, LIMIT };
 	pthread_t thread;
 
-	if (sem_init(&accomplice.bell, 0, 0) < 0 ||
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || sem_init(&accomplice.bell, 0, 0) < 0 ||
 	    pthread_create(&thread, NULL, wait_and_escape, NULL) != 0) {
 		*err = (struct vfio_error){ .err = EAGAIN, .code = VFIO_E_SYSTEM,
-					    .who = VFIO_BY_KERNEL, .what = "no thread" };
+					    .who = VFIO_BY_KERNEL, .what = "no thread, or no limit" };
 		return -EAGAIN;
 	}
 	return vfio_function_new(fn, &description, &ops, NULL, err);
