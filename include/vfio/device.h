@@ -196,23 +196,24 @@ int vfio_function_watch(struct vfio_function *fn, int fd,
 #define VFIO_MAX_DOORBELLS 8
 
 /*
- * Doorbells: registers in a memory area that the device polls while it is at work, and does not when
- * it sleeps. rung is called (in the function's thread, as ops) after something in [offset, offset +
- * size) was written by call, and, for all doorbells of the BAR, when a user who writes by mapping
- * says so with the eventfd that vfio_doorbell_fd() gave it: look at all of them. A user can call it
- * as often as it likes, for nothing, too. A doorbell lasts as long as the function. 0; -EINVAL when
- * the range does not lie inside one memory area; -EEXIST when it overlaps another; -ENOSPC beyond
- * VFIO_MAX_DOORBELLS.
+ * Doorbells: registers in a memory area that the device polls while it is at work, and does not
+ * when it sleeps. rung is called (in the function's thread, as ops) after something in [offset,
+ * offset + size) was written by call, and, for all doorbells of the BAR, when a user who writes by
+ * mapping says so with the eventfd that vfio_doorbell_fd() gave it: look at all of them. A user can
+ * call it as often as it likes, for nothing, too. A doorbell lasts as long as the function. 0;
+ * -EINVAL when the range does not lie inside one memory area; -EEXIST when it overlaps another;
+ * -ENOSPC beyond VFIO_MAX_DOORBELLS.
  *
  * rung comes after the write: a device that looks at its registers and goes to sleep in the same
  * callback misses nothing.
  */
-int vfio_function_doorbell(struct vfio_function *fn, unsigned int bar, uint64_t offset, uint64_t size,
-			   void (*rung)(struct vfio_function *fn, void *arg), void *arg);
+int vfio_function_doorbell(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			   uint64_t size, void (*rung)(struct vfio_function *fn, void *arg),
+			   void *arg);
 
 /*
- * Has the present user the eventfd of that BAR, and so promised to signal? If not, a sleeping device
- * must look by itself now and then. It may still ask.
+ * Has the present user the eventfd of that BAR, and so promised to signal? If not, a sleeping
+ * device must look by itself now and then. It may still ask.
  */
 bool vfio_function_doorbell_asked(const struct vfio_function *fn, unsigned int bar);
 

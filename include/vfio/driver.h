@@ -147,10 +147,10 @@ volatile void *vfio_map(struct vfio_dev *dev, uint32_t region, uint64_t offset, 
 
 /*
  * An eventfd to signal, from any thread, after the register at offset was written by a mapping: the
- * device may be asleep, and does not see such a write by itself. Write the eight bytes of a 1. Asking
- * is a promise to signal at every doorbell of the region. The handle's, closed by vfio_close(), and
- * the same one when it is asked for again. -ENOENT: writes there need none; -ENOTSUP: the other end
- * knows no such thing.
+ * device may be asleep, and does not see such a write by itself. Write the eight bytes of a 1.
+ * Asking is a promise to signal at every doorbell of the region. The handle's, closed by
+ * vfio_close(), and the same one when it is asked for again. -ENOENT: writes there need none;
+ * -ENOTSUP: the other end knows no such thing.
  */
 int vfio_doorbell_fd(struct vfio_dev *dev, uint32_t region, uint64_t offset);
 

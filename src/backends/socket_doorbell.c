@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Doorbells of a device behind a socket: the server's eventfds, asked for once a region. A server is a
- * stranger: of what it says, all is checked.
+ * Doorbells of a device behind a socket: the server's eventfds, asked for once a region. A server
+ * is a stranger: of what it says, all is checked.
  */
 #include <errno.h>
 #include <stdlib.h>

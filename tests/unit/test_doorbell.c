@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Doorbells: who hears of a write to memory, by call and by mapping; and servers that lie about them. */
+/* Doorbells: who hears of a write to memory, by call or by mapping; and servers that lie about it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
