@@ -9,8 +9,9 @@
 
 #include "nvme.h"
 
-#define REMEDY "nvme's options are file=PATH or memory=SIZE for each namespace, behind it block=512 or " \
-	       "block=4096, ro, direct; queues=, serial=, poll=, look=, io=; see vfio-nvme(7)"
+#define REMEDY "nvme's options are file=PATH or memory=SIZE for each namespace, behind it " \
+	       "block=512 or block=4096, ro, direct; queues=, serial=, poll=, look=, io=; see " \
+	       "vfio-nvme(7)"
 
 #define POLL_MOST 10000000u	/* microseconds */
 #define LOOK_LEAST 100u
