@@ -69,6 +69,7 @@ static int open_namespaces(struct nvme *n, struct vfio_error *err)
 		ns->read_only = o->read_only;
 		ns->direct = o->direct;
 		r = o->file ? files_open(n, ns, o, err) : open_memory(ns, o, err);
+		ns->bytes = ns->blocks << ns->block_shift;
 	}
 	return r < 0 ? r : files_ready(n, err);
 }
@@ -89,8 +90,7 @@ static void close_namespaces(struct nvme *n)
 	files_close(n);
 	for (unsigned int i = 0; i < n->nnamespaces; i++)
 		if (n->namespaces[i].memory)
-			munmap(n->namespaces[i].memory,
-			       n->namespaces[i].blocks << n->namespaces[i].block_shift);
+			munmap(n->namespaces[i].memory, n->namespaces[i].bytes);
 }
 
 /* ---- callbacks --------------------------------------------------------------------------- */

@@ -45,6 +45,17 @@
 #define BAR_TABLE    0x2000u
 #define BAR_PENDING  0x3000u
 
+#define PCI_VENDOR   0x1234u	/* and the subsystem's */
+
+#define BROADCAST    0xffffffffu	/* NSID: all namespaces */
+
+/* Nothing here becomes warm. */
+#define KELVIN          300u
+#define WARNING_KELVIN  343u
+#define CRITICAL_KELVIN 373u
+
+#define FORMATS      2u		/* of blocks: 5.23 */
+
 struct nvme;
 struct files;
 
@@ -81,6 +92,7 @@ struct namespace {
 	uint32_t nsid;
 	uint32_t block_shift;
 	uint64_t blocks;
+	uint64_t bytes;			/* of the medium; Format NVM makes blocks of them */
 	uint8_t *memory;		/* its bytes, or NULL: */
 	int fd;				/* they are in a file */
 	bool is_block_device;
@@ -163,9 +175,9 @@ struct counters {
 };
 
 struct features {
-	uint32_t arbitration, power, temperature, error_recovery, write_cache, coalescing;
-	uint32_t atomicity, async_events;
+	uint32_t arbitration, power, write_cache, coalescing, atomicity, async_events;
 	uint32_t over_temperature, under_temperature;
+	uint32_t error_recovery[MAX_NAMESPACES];
 	uint16_t vectors[MAX_QUEUES];	/* coalescing disabled, by vector: bit 0 */
 	uint64_t timestamp;		/* ms, as set, */
 	uint64_t timestamp_at;		/* and when */
@@ -212,6 +224,7 @@ struct nvme {
 	uint32_t masked_events;			/* types that wait for their log page to be read */
 	struct vfio_nvme_error_entry errors[ERROR_ENTRIES];
 	uint64_t error_count;
+	uint32_t changed;		/* namespaces, by bit, that were formatted: 5.14.1.4 */
 	struct counters counters;
 	unsigned int under_way;		/* requests of files */
 };
@@ -226,6 +239,8 @@ void registers_write(struct vfio_function *fn, unsigned int bar, uint64_t offset
 void controller_reset(struct nvme *n);
 /* A queue cannot be reached any more: CSTS.CFS; nothing is done until a reset. */
 void controller_fail(struct nvme *n);
+/* CC says how large entries of I/O queues are. */
+bool controller_has_entry_sizes(const struct nvme *n);
 static inline bool controller_runs(const struct nvme *n)
 {
 	return VFIO_NVME_GET(n->csts, CSTS_RDY) && !VFIO_NVME_GET(n->csts, CSTS_CFS);
@@ -316,6 +331,12 @@ void files_begin(struct nvme *n, struct request *r);
 bool files_poll(struct nvme *n);
 /* Until nothing is under way. */
 void files_drain(struct nvme *n);
+/*
+ * At once, when nothing is under way: what was written is on the medium (nothing to do for memory);
+ * the namespace's bytes read as zeros. 0, or a negative errno.
+ */
+int files_flush(struct nvme *n, struct namespace *ns);
+int files_erase(struct nvme *n, struct namespace *ns);
 /* Readable when files_poll() has something to end; -1: never. */
 int files_fd(const struct nvme *n);
 /* A request is over; io.c answers it, and it can be used again. bytes_done for Read and Compare. */
@@ -326,18 +347,42 @@ void request_end(struct request *r, uint16_t status);
 /* A status, or LATER; *result is dword 0 of the answer. */
 uint16_t admin_execute(struct nvme *n, const struct vfio_nvme_command *cmd, uint32_t *result);
 
+/* A command as it was fetched: a status, or LATER. */
+typedef uint16_t admin_execute_fn(struct nvme *n, const struct vfio_nvme_command *cmd,
+				  uint32_t *result);
+
+admin_execute_fn create_cq, create_sq, delete_cq, delete_sq, doorbell_buffers, identify, set_features,
+	get_features, get_log_page, async_event, abort_command, format_nvm;
+bool admin_supports(uint8_t opcode);
+
+/* identify.c */
+bool has_write_cache(const struct nvme *n);
+void firmware_revision(char to[8]);
+
+/* format.c: log2 of the size of blocks in a format below FORMATS. */
+uint32_t format_shift(unsigned int format);
+
 /* events.c, 5.2. Types and what they say: figures 146 to 149. */
 #define EVENT_ERROR  0u
 #define EVENT_INVALID_DOORBELL  0u	/* its register is of no queue */
 #define EVENT_INVALID_VALUE     1u
+#define EVENT_SMART  1u
+#define EVENT_TEMPERATURE       1u
+#define EVENT_NOTICE 2u
+#define EVENT_NAMESPACE_CHANGED 0u
+#define EVENTS_NAMESPACES 0x100u	/* feature 0Bh: EVENT_NAMESPACE_CHANGED is wanted */
 void event_raise(struct nvme *n, uint8_t type, uint8_t info, uint8_t log_page);
 /* Events can be told now that could not before. */
 void events_tell(struct nvme *n);
+/* A log page was read, and its events not retained. */
+void events_read(struct nvme *n, uint8_t log_page);
 void events_reset(struct nvme *n);
 
 /* logs.c: a command failed, or (cid 0xffff) something that was no command. */
 void error_log(struct nvme *n, const struct sq *sq, const struct vfio_nvme_command *cmd,
 	       uint16_t status);
+/* 5.14.1.2, byte 0 of the health log. */
+uint8_t critical_warning(const struct nvme *n);
 void features_reset(struct nvme *n);
 
 #endif

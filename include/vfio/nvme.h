@@ -312,6 +312,7 @@ struct vfio_nvme_controller_data {
 #define VFIO_NVME_ONCS_COMPARE   0x0001u
 #define VFIO_NVME_ONCS_DSM       0x0004u
 #define VFIO_NVME_ONCS_ZEROES    0x0008u
+#define VFIO_NVME_ONCS_SELECT    0x0010u	/* SEL of Get Features, SAVE of Set */
 #define VFIO_NVME_ONCS_TIMESTAMP 0x0040u
 
 struct vfio_nvme_namespace_data {
