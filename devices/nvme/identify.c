@@ -15,6 +15,8 @@
 
 #define ABORT_LIMIT        3u		/* less one; there is never a second one under way */
 #define FRMW_ONE_READ_ONLY 0x03u	/* one slot, which cannot be written */
+#define VWC_PRESENT        0x01u
+#define VWC_FLUSH_ONE      0x04u	/* Flush is not for all namespaces at once */
 #define LPA_EFFECTS        0x02u
 #define LPA_EXTENDED       0x04u	/* lengths above 4 KiB, and offsets */
 #define OAES_NAMESPACES    0x100u
@@ -101,7 +103,7 @@ static void put_abilities(const struct nvme *n, struct vfio_nvme_controller_data
 	d->lpa = LPA_EFFECTS | LPA_EXTENDED;
 	d->oncs = htole16(VFIO_NVME_ONCS_COMPARE | VFIO_NVME_ONCS_DSM | VFIO_NVME_ONCS_ZEROES |
 			  VFIO_NVME_ONCS_SELECT | VFIO_NVME_ONCS_TIMESTAMP);
-	d->vwc = has_write_cache(n);
+	d->vwc = has_write_cache(n) ? VWC_PRESENT | VWC_FLUSH_ONE : 0;
 	d->sgls = htole32(SGLS_ANY_ALIGNMENT | SGLS_BIT_BUCKET | SGLS_LONGER);
 }
 
