@@ -13,6 +13,7 @@
 #define FILES_H
 
 #include <liburing.h>
+#include <pthread.h>
 
 #include "nvme.h"
 
@@ -64,6 +65,7 @@ struct files {
 	size_t alignment[MAX_NAMESPACES];	/* of memory, for direct I/O; 0: any */
 	bool has_ring;
 	struct io_uring ring;
+	pthread_t ring_thread;		/* that may enter it by its number */
 	unsigned int asked;		/* of the ring, and not yet answered */
 };
 

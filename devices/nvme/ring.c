@@ -13,20 +13,24 @@ static const uint8_t operations[] = {
 	IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
 };
 
-#define RESTRICTIONS (sizeof(operations) / sizeof(operations[0]) + 1)
+#define RING_IS_REGISTERED 1u	/* of struct io_uring's int_flags: as entered by its number */
+#define RESTRICTIONS (sizeof(operations) / sizeof(operations[0]) + 2)
 
 /* The library's own calls for it are not in all versions that are about. */
 static int lock(struct io_uring *ring)
 {
 	struct io_uring_restriction rules[RESTRICTIONS] = {
 		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE },
+		/* Its number is given back in the end. */
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_UNREGISTER_RING_FDS },
 	};
 	unsigned int fd = (unsigned int)ring->ring_fd;
 	int ret;
 
-	for (size_t i = 1; i < RESTRICTIONS; i++) {
+	for (size_t i = 2; i < RESTRICTIONS; i++) {
 		rules[i].opcode = IORING_RESTRICTION_SQE_OP;
-		rules[i].sqe_op = operations[i - 1];
+		rules[i].sqe_op = operations[i - 2];
 	}
 	ret = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, rules, RESTRICTIONS);
 	return ret < 0 ? ret : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
@@ -43,8 +47,12 @@ int ring_open(struct files *f)
 	if (ret < 0)
 		return ret;
 	ret = io_uring_register_files(&f->ring, fds, n->nnamespaces);
+	/* One is registered: the answer is a number. */
+	if (ret == 0 && io_uring_register_ring_fd(&f->ring) != 1)
+		ret = -ENOTSUP;
 	if (ret == 0)
 		ret = lock(&f->ring);
+	f->ring_thread = pthread_self();
 	if (ret < 0)
 		io_uring_queue_exit(&f->ring);
 	f->has_ring = ret == 0;
@@ -80,11 +88,25 @@ static void prepare(struct io_uring_sqe *sqe, const struct step *s)
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 }
 
+/*
+ * vfiod's filter lets rings through that are registered, and no other. They are so for one thread;
+ * another one that has the device now enters by the descriptor.
+ */
+static void mind_thread(struct files *f)
+{
+	if (pthread_equal(f->ring_thread, pthread_self()))
+		return;
+	f->ring.enter_ring_fd = f->ring.ring_fd;
+	f->ring.int_flags &= (uint8_t)~RING_IS_REGISTERED;
+	f->ring_thread = pthread_self();
+}
+
 /* There is room: each request has one step at a time, and the ring as many places. */
 void ring_ask(struct files *f, struct work *w)
 {
 	struct io_uring_sqe *sqe;
 
+	mind_thread(f);
 	while (!(sqe = io_uring_get_sqe(&f->ring)))
 		io_uring_submit(&f->ring);
 	prepare(sqe, &w->step);
@@ -95,6 +117,7 @@ void ring_ask(struct files *f, struct work *w)
 /* What it cannot take now it takes the next time. */
 void ring_submit(struct files *f, bool wait)
 {
+	mind_thread(f);
 	if (wait)
 		io_uring_submit_and_wait(&f->ring, 1);
 	else if (io_uring_sq_ready(&f->ring))

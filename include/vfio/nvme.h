@@ -109,7 +109,7 @@ struct vfio_nvme_command {
 	uint32_t cdw2, cdw3;
 	uint64_t mptr;
 	union {
-		struct {
+		__extension__ struct {
 			uint64_t prp1, prp2;
 		};
 		struct vfio_nvme_sgl sgl;
