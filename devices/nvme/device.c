@@ -103,7 +103,6 @@ static int nvme_reset(struct vfio_function *fn)
 	n->fn = fn;
 	n->doorbells = (uint32_t *)((char *)vfio_function_memory(fn, 0) + VFIO_NVME_DOORBELLS);
 	controller_reset(n);
-	files_drain(n);
 	return 0;
 }
 

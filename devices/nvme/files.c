@@ -167,7 +167,7 @@ int files_fd(const struct nvme *n)
 	return n->files && n->files->has_ring ? n->files->ring.ring_fd : -1;
 }
 
-/* ---- Format -------------------------------------------------------------------------------- */
+/* ---- at once ------------------------------------------------------------------------------- */
 
 static int finish_step(struct files *f, struct step *s, struct iovec *zeroes)
 {
@@ -190,25 +190,35 @@ static int erase_file(struct files *f, const struct namespace *ns)
 	struct iovec zeroes;
 	int r;
 
-	step_hole(&s, 0, ns->blocks << ns->block_shift, true);
+	step_hole(&s, 0, ns->bytes, true);
 	r = finish_step(f, &s, &zeroes);
 	if (step_unsupported(r)) {
 		step_zeroes(f, &s, &zeroes);
 		r = finish_step(f, &s, &zeroes);
 	}
-	if (r < 0)
-		return r;
-	s.kind = STEP_SYNC;
-	return finish_step(f, &s, &zeroes);
+	return r;
+}
+
+int files_flush(struct nvme *n, struct namespace *ns)
+{
+	const struct step s = { .kind = STEP_SYNC, .fd = ns->fd };
+	int r;
+
+	do
+		r = ns->memory ? 0 : call_step(&s);
+	while (r == -EINTR);
+	return r;
 }
 
 int files_erase(struct nvme *n, struct namespace *ns)
 {
+	int r;
+
 	if (ns->memory)
-		return madvise(ns->memory, ns->blocks << ns->block_shift, MADV_DONTNEED) < 0 ?
-			-errno : 0;
+		return madvise(ns->memory, ns->bytes, MADV_DONTNEED) < 0 ? -errno : 0;
 	files_drain(n);
-	return erase_file(n->files, ns);
+	r = erase_file(n->files, ns);
+	return r < 0 ? r : files_flush(n, ns);
 }
 
 /* ---- making and freeing -------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* 5.23: Format NVM: other blocks, or nothing in them any more. */
 #include <endian.h>
-#include <string.h>
 
 #include "nvme.h"
 
@@ -57,13 +56,9 @@ static uint16_t format_one(struct nvme *n, struct namespace *ns, uint32_t cdw10)
 {
 	uint32_t shift = format_shift(LBAF(cdw10));
 
-	if (SES(cdw10) == SES_USER_DATA) {
-		if (ns->memory) {
-			memset(ns->memory, 0, ns->bytes);
-		} else if (files_erase(n, ns) < 0) {
-			n->counters.media_errors++;
-			return VFIO_NVME_WRITE_FAULT;
-		}
+	if (SES(cdw10) == SES_USER_DATA && files_erase(n, ns) < 0) {
+		n->counters.media_errors++;
+		return VFIO_NVME_WRITE_FAULT;
 	}
 	if (shift != ns->block_shift)
 		n->changed |= 1u << (ns->nsid - 1);

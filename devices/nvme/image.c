@@ -158,7 +158,7 @@ static uint64_t mix(uint64_t x)
  * 5.15.2.1, NGUID: the same for as long as the file is where it is, and no other's. Bytes 8 to 10
  * are an identifier of an organisation, of the kind that is nobody's: locally administered.
  */
-static void describe(struct namespace *ns, const struct stat *st)
+static void make_nguid(struct namespace *ns, const struct stat *st)
 {
 	uint64_t device = S_ISBLK(st->st_mode) ? st->st_rdev : st->st_dev;
 	uint64_t inode = S_ISBLK(st->st_mode) ? 0 : st->st_ino;
@@ -187,6 +187,6 @@ int files_open(struct nvme *n, struct namespace *ns, const struct namespace_opti
 	if (r == 0 && o->direct)
 		r = check_direct(n->files, ns, o, err);
 	if (r == 0)
-		describe(ns, &st);
+		make_nguid(ns, &st);
 	return r;
 }

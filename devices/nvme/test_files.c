@@ -142,6 +142,7 @@ static int bed_open(struct bed *b, const struct namespace_options *o, bool synch
 	b->n.options.synchronous = synchronous;
 	b->n.features.write_cache = 1;
 	r = files_open(&b->n, b->ns, o, err);
+	b->ns->bytes = b->ns->blocks << b->ns->block_shift;
 	return r < 0 ? r : files_ready(&b->n, err);
 }
 
