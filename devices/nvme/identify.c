@@ -10,7 +10,6 @@
 #define FIRMWARE LIBVFIO_VERSION
 
 #define SGLS_ANY_ALIGNMENT 0x1u		/* bits 1:0 */
-#define SGLS_BIT_BUCKET    0x10000u
 #define SGLS_LONGER        0x40000u	/* descriptors may hold more than the command moves */
 
 #define ABORT_LIMIT        3u		/* less one; there is never a second one under way */
@@ -104,7 +103,7 @@ static void put_abilities(const struct nvme *n, struct vfio_nvme_controller_data
 	d->oncs = htole16(VFIO_NVME_ONCS_COMPARE | VFIO_NVME_ONCS_DSM | VFIO_NVME_ONCS_ZEROES |
 			  VFIO_NVME_ONCS_SELECT | VFIO_NVME_ONCS_TIMESTAMP);
 	d->vwc = has_write_cache(n) ? VWC_PRESENT | VWC_FLUSH_ONE : 0;
-	d->sgls = htole32(SGLS_ANY_ALIGNMENT | SGLS_BIT_BUCKET | SGLS_LONGER);
+	d->sgls = htole32(SGLS_ANY_ALIGNMENT | SGLS_LONGER);
 }
 
 static uint16_t identify_controller(struct nvme *n, const struct vfio_nvme_command *cmd)

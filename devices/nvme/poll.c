@@ -89,8 +89,9 @@ static void ask_late(struct nvme *n, struct sq *sq)
 
 static bool half_way(const struct sq *sq)
 {
-	return (sq->head + sq->ring.entries - sq->told_at) % sq->ring.entries >=
-	       sq->ring.entries / 2;
+	uint32_t entries = sq->ring.entries, told = sq->told_at;
+
+	return (sq->head >= told ? sq->head : sq->head + entries) - told >= entries / 2;
 }
 
 /* Ring at the next change. Of the completion queue only where the controller waits for room. */
@@ -275,7 +276,10 @@ static uint64_t work(struct nvme *n)
 		if (i % 32 == 0)
 			now = now_ns();
 	}
-	return now_ns();
+	now = now_ns();
+	if (n->last_work >= start)
+		n->counters.busy_us += (now - start) / 1000;
+	return now;
 }
 
 static void turn(struct vfio_function *fn, int fd, void *arg)
