@@ -8,7 +8,7 @@ and no mapping of earlier clients may be left.
 import wire
 from daemon import Vfiod, wait_for
 
-IDENTITIES = {'edu': (0x1234, 0x11e8), 'probe': (0x1234, 0x7072)}
+IDENTITIES = {'edu': (0x1234, 0x11e8), 'probe': (0x1234, 0x7072), 'nvme': (0x1234, 0x4e56)}
 
 # What a client sees of the device's state: (region, offset, bytes).
 VISIBLE = {
@@ -18,6 +18,7 @@ VISIBLE = {
     'probe': [(wire.CONFIG, 0, 256), (wire.BAR0, 0, 0x20), (wire.BAR0, 0x28, 0x1d8),
               (wire.BAR0, 0x1000, 0x2000), (wire.BAR0, 0x4000, 0x1000), (wire.BAR0, 0x8000, 0x1000),
               (wire.BAR4, 0, 32), (wire.BAR5, 0, 4096), (wire.BAR5, wire.MIB, 4096)],
+    'nvme': [(wire.CONFIG, 0, 4096), (wire.BAR0, 0, 0x40), (wire.BAR0, 0x1000, 0x1000)],
 }
 
 
@@ -81,9 +82,10 @@ class Canary:
 
 
 def serve(tmp_path_factory, device, *options):
-    """A vfiod with its canary, for a session."""
-    vfiod = Vfiod(device, tmp_path_factory.mktemp(device), *options)
-    yield vfiod, Canary(vfiod, device)
+    """A vfiod with its canary, for a session. device: a name, and options behind a comma."""
+    name = device.partition(',')[0]
+    vfiod = Vfiod(device, tmp_path_factory.mktemp(name), *options)
+    yield vfiod, Canary(vfiod, name)
     vfiod.stop()
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Servers for the tests.
 
-A test takes `edu` or `probe`, or one of the hasty ones, which wait half a second for their client
+A test takes `edu`, `probe` or `nvme`, or one of the hasty ones, which wait half a second for their client
 instead of five, and makes connections with connect() or plain(). When the test is over, its
 connections are closed, and the canary looks whether they did any harm.
 """
@@ -31,6 +31,11 @@ def hasty_probe_server(tmp_path_factory):
     yield from serve(tmp_path_factory, 'probe', '--timeout', '500')
 
 
+@pytest.fixture(scope='session')
+def nvme_server(tmp_path_factory):
+    yield from serve(tmp_path_factory, 'nvme,memory=16M')
+
+
 @pytest.fixture
 def edu(edu_server):
     yield from lend(edu_server)
@@ -39,6 +44,11 @@ def edu(edu_server):
 @pytest.fixture
 def probe(probe_server):
     yield from lend(probe_server)
+
+
+@pytest.fixture
+def nvme(nvme_server):
+    yield from lend(nvme_server)
 
 
 @pytest.fixture

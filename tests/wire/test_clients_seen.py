@@ -5,6 +5,7 @@ import mmap
 import os
 import struct
 
+from nvme_host import NvmeHost
 from signals import Signal
 from wire import (BAR0, CONFIG, Cmd, ERR, ERROR, INTX, LIMIT, MIB, MSIX, PAGE, READ, UNMAP,
                   UNMAP_ALL, access, dma_map, dma_unmap, info, irq_query, irq_set, memory, message,
@@ -171,6 +172,68 @@ def test_qemu_with_msix(probe):
     qemu.close()
 
 
+class GuestBar:
+    """A guest's accesses as QEMU hands them on: with INTx, it is unmasked after each."""
+
+    def __init__(self, client):
+        self.client, self.pin = client, True
+
+    def get(self, offset, width=4):
+        value = self.client.get(BAR0, offset, width)
+        self.unmask()
+        return value
+
+    def put(self, offset, value, width=4):
+        self.client.put(BAR0, offset, value, width)
+        self.unmask()
+
+    def unmask(self):
+        if self.pin:
+            self.client.irqs(0x11, INTX, 0, 1)
+
+
+def test_qemu_with_nvme(nvme):
+    """A guest's NVMe driver: MSI-X of a vector for each queue, doorbells through the map."""
+    qemu, event = realize(nvme)
+    client = qemu.client
+    region = qemu.region(BAR0)
+    assert region.areas() == [(0x1000, 0x1000)]
+    client.put(CONFIG, 0x10, 0xfea00000)
+    client.put(CONFIG, 4, 6, 2)
+
+    bar = GuestBar(client)
+    with mmap.mmap(region.fds[0], PAGE, offset=region.offset + 0x1000) as bells, \
+            mmap.mmap(qemu.ram, RAM) as ram:
+        host = NvmeHost(bar.get, bar.put, ram, 0, bells, first=0x200000)
+        host.enable()
+        host.look()
+        assert event.wait() >= 1
+        bar.pin = False
+        many = use_msix(qemu)
+        host.make_queue(1, vector=1)
+        assert many[0].wait() >= 1
+        host.write_and_read(1)
+        assert many[1].wait() >= 1
+        host.shut_down()
+    qemu.call(Cmd.SET_IRQS, irq_set(FLAGS_OFF, MSIX, 0, 0))
+    qemu.close()
+
+
+def use_msix(qemu):
+    """INTx off; a dummy vector, which enables; then each with its eventfd."""
+    client = qemu.client
+    at = client.get(CONFIG, 0x34, 1)
+    while client.get(CONFIG, at, 1) != 0x11:
+        at = client.get(CONFIG, at + 1, 1)
+    qemu.intx(False)
+    client.put(CONFIG, at + 2, client.get(CONFIG, at + 2, 2) | 0x8000, 2)
+    qemu.call(Cmd.SET_IRQS, irq_set(FLAGS_ON, MSIX, 0, 1))
+    many = [Signal() for _ in range(2)]
+    for vector, signal in enumerate(many):
+        qemu.call(Cmd.SET_IRQS, irq_set(FLAGS_ON, MSIX, vector, 1), [signal])
+    return many
+
+
 def test_qemu_maps_the_mappable_part(probe):
     qemu = Qemu(probe)
     qemu.hello()
@@ -233,6 +296,44 @@ def test_spdk(probe):
     unmapped = spdk_call(client, Cmd.DMA_UNMAP, dma_unmap(PROCESS_ADDRESS, 512 * MIB), [file])
     assert UNMAP.unpack(unmapped.payload) == (24, 0, PROCESS_ADDRESS, 512 * MIB)
     os.close(file)
+
+
+def test_spdk_with_nvme(nvme):
+    """Its NVMe driver polls: no interrupt is ever set up. It ends by a shutdown."""
+    client = nvme.plain()
+    spdk_call(client, Cmd.VERSION, version(0, 1, None))
+    bar, *_ = [spdk_call(client, Cmd.GET_REGION_INFO,
+                         region_query(index, SPDK_REGION).ljust(SPDK_REGION, b'\0'))
+               for index in range(9)]
+    assert struct.unpack_from('=HHIII', bar.payload, 32) == (1, 1, 0, 1, 0)
+    where = struct.unpack_from('=QQ', bar.payload, 48)
+    assert where == (0x1000, 0x1000)
+    file = memory(512 * MIB)
+    spdk_call(client, Cmd.DMA_MAP, dma_map(PROCESS_ADDRESS, 512 * MIB), [file])
+    spdk_call(client, Cmd.REGION_WRITE, access(CONFIG, 4, 4, b'\6\4\0\0'))
+
+    def get(offset, width=4):
+        got = spdk_call(client, Cmd.REGION_READ, access(BAR0, offset, width))
+        return int.from_bytes(got.payload[16:], 'little')
+
+    def put(offset, value, width=4):
+        data = value.to_bytes(width, 'little')
+        spdk_call(client, Cmd.REGION_WRITE, access(BAR0, offset, width, data))
+
+    with mmap.mmap(bar.fds[0], PAGE, offset=region_offset(bar) + where[0]) as bells, \
+            mmap.mmap(file, 512 * MIB) as ram:
+        host = NvmeHost(get, put, ram, PROCESS_ADDRESS, bells)
+        host.enable()
+        host.look()
+        host.make_queue(1, vector=None)
+        host.write_and_read(1)
+        host.shut_down()
+    spdk_call(client, Cmd.DMA_UNMAP, dma_unmap(PROCESS_ADDRESS, 512 * MIB), [file])
+    os.close(file)
+
+
+def region_offset(reply):
+    return struct.unpack_from('=IIIIQQ', reply.payload)[5]
 
 
 # ---- Cloud Hypervisor, libvfio-user's own client --------------------------------------------
