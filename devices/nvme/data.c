@@ -165,15 +165,15 @@ static uint16_t add_sgl(struct gather *g, const struct vfio_nvme_command *cmd)
 {
 	struct vfio_nvme_sgl segment = cmd->sgl;
 	uint16_t status = VFIO_NVME_SUCCESS;
+	unsigned int i = 0;
 
 	if (!is_segment(&segment))
 		status = add_block(g, &segment);
 	else
-		for (unsigned int i = 0; i < SEGMENTS && g->left && segment.length; i++) {
+		do
 			status = add_segment(g, &segment);
-			if (status != VFIO_NVME_SUCCESS)
-				break;
-		}
+		while (status == VFIO_NVME_SUCCESS && g->left && segment.length &&
+		       ++i < SEGMENTS);
 	if (status == VFIO_NVME_SUCCESS && g->left)
 		return VFIO_NVME_SGL_LENGTH_INVALID;
 	return status;
