@@ -79,12 +79,13 @@ static void ask(struct nvme *n, uint16_t qid, bool completion, uint32_t value)
 /* Do not ring: the value that is the last to be reached. It has to be moved on before it is. */
 static void ask_late(struct nvme *n, struct sq *sq)
 {
+	struct cq *cq = sq->cq;
+
 	sq->told_at = sq->head;
-	if (sq->id)
-		ask(n, sq->id, false, (sq->head + sq->ring.entries - 1) % sq->ring.entries);
-	if (sq->id)
-		ask(n, sq->id, true,
-		    (sq->cq->head + sq->cq->ring.entries - 1) % sq->cq->ring.entries);
+	if (!sq->id)
+		return;
+	ask(n, sq->id, false, (sq->head + sq->ring.entries - 1) % sq->ring.entries);
+	ask(n, sq->id, true, (cq->head + cq->ring.entries - 1) % cq->ring.entries);
 }
 
 static bool half_way(const struct sq *sq)
@@ -94,7 +95,7 @@ static bool half_way(const struct sq *sq)
 	return (sq->head >= told ? sq->head : sq->head + entries) - told >= entries / 2;
 }
 
-/* Ring at the next change. Of the completion queue only where the controller waits for room. */
+/* Ring at the next change; of the completion queue, too, for which the controller may wait. */
 static void ask_soon(struct nvme *n, struct sq *sq)
 {
 	ask(n, sq->id, false, sq->head);
@@ -130,11 +131,23 @@ static bool can_work(struct nvme *n)
 	       find_shadow(n);
 }
 
+/* A driver that has shadows of the admin queue's registers, too, is to write the registers always. */
+static void ask_admin(struct nvme *n)
+{
+	uint32_t tail = sq_doorbell(n, &n->sqs[0]);
+
+	if (tail == n->sqs[0].head)
+		return;
+	ask(n, 0, false, tail);
+	ask(n, 0, true, cq_doorbell(n, &n->cqs[0]));
+}
+
 static bool work_once(struct nvme *n)
 {
 	uint64_t life = n->life;
 	bool worked = false;
 
+	ask_admin(n);
 	for (unsigned int i = 0; i < n->nlive; i++) {
 		struct sq *sq = &n->sqs[n->live[i]];
 
