@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/* Queues: their memory, Create and Delete, and waiting for answers. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define ENTRIES   256u			/* if the user does not say */
+#define SPINS     400u			/* looks at the queue before sleeping */
+#define DISPATCH  16u			/* every so many, let a device in this process work */
+#define SLICE_MS  100			/* of sleep: an interrupt that was lost costs no more */
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/*
+ * A PRP list of the longest command: a power of two, as max_bytes is one. Not less than a cache
+ * line, so that no two commands share one.
+ */
+static uint32_t list_bytes_of(uint32_t max_bytes)
+{
+	uint32_t bytes = max_bytes / NVME_PAGE * (uint32_t)sizeof(uint64_t);
+
+	return bytes < 64 ? 64 : bytes;
+}
+
+static size_t sq_bytes(const struct nvme_shape *shape)
+{
+	return round_up(shape->sq_entries * sizeof(struct nvme_entry), NVME_PAGE);
+}
+
+static size_t cq_bytes(const struct nvme_shape *shape)
+{
+	return round_up(shape->cq_entries * sizeof(struct nvme_answer), NVME_PAGE);
+}
+
+struct nvme_shape nvme_shape(unsigned int entries, unsigned int most, uint32_t max_bytes)
+{
+	unsigned int more = entries + entries / 4;
+
+	return (struct nvme_shape){ entries, more < most ? more : most, max_bytes };
+}
+
+size_t nvme_queue_bytes(const struct nvme_shape *shape)
+{
+	return sq_bytes(shape) + cq_bytes(shape) +
+	       round_up((size_t)(shape->sq_entries - 1) * list_bytes_of(shape->max_bytes),
+			NVME_PAGE);
+}
+
+void nvme_queue_drop(struct vfio_nvme_queue *queue)
+{
+	if (!queue)
+		return;
+	free(queue->slots);
+	free(queue->free);
+	free(queue);
+}
+
+static void lay_out(struct vfio_nvme_queue *queue, void *memory, uint64_t iova,
+		    const struct nvme_shape *shape)
+{
+	queue->sq = memory;
+	queue->sq_end = queue->sq + shape->sq_entries;
+	queue->sq_iova = iova;
+	queue->cq = (void *)((uint8_t *)memory + sq_bytes(shape));
+	queue->cq_end = queue->cq + shape->cq_entries;
+	queue->cq_iova = iova + sq_bytes(shape);
+	queue->lists = (uint8_t *)queue->cq + cq_bytes(shape);
+	queue->lists_iova = queue->cq_iova + cq_bytes(shape);
+	queue->list_bytes = list_bytes_of(shape->max_bytes);
+	queue->max_bytes = shape->max_bytes;
+	queue->depth = shape->sq_entries - 1;
+	queue->report_at = (ptrdiff_t)(shape->cq_entries - shape->sq_entries);
+	if (queue->report_at == 0)
+		queue->report_at = 1;
+}
+
+struct vfio_nvme_queue *nvme_queue_on(void *memory, uint64_t iova, const struct nvme_shape *shape)
+{
+	size_t size = round_up(sizeof(struct vfio_nvme_queue), 128);
+	struct vfio_nvme_queue *queue = aligned_alloc(128, size);
+
+	if (!queue)
+		return NULL;
+	memset(queue, 0, size);
+	lay_out(queue, memory, iova, shape);
+	queue->slots = calloc(queue->depth, sizeof(*queue->slots));
+	queue->free = calloc(queue->depth, sizeof(*queue->free));
+	if (!queue->slots || !queue->free) {
+		nvme_queue_drop(queue);
+		return NULL;
+	}
+	for (unsigned int cid = queue->depth; cid-- > 0;)
+		queue->free[queue->nfree++] = (uint16_t)cid;
+	queue->vector = queue->fd = queue->doorbell_fd = -1;
+	nvme_queue_restart(queue, 1, true);
+	return queue;
+}
+
+/* What is under way is free, or waits at the far end of the stack: there is room for each id. */
+static void abort_all(struct vfio_nvme_queue *queue, bool forget)
+{
+	for (unsigned int cid = 0; cid < queue->depth; cid++) {
+		if (queue->slots[cid].epoch == NVME_FREE)
+			continue;
+		queue->slots[cid].epoch = NVME_FREE;
+		if (forget)
+			queue->free[queue->nfree++] = (uint16_t)cid;
+		else
+			queue->free[queue->depth - ++queue->aborted] = (uint16_t)cid;
+	}
+}
+
+void nvme_queue_restart(struct vfio_nvme_queue *queue, uint32_t epoch, bool forget)
+{
+	memset(queue->cq, 0, (size_t)(queue->cq_end - queue->cq) * sizeof(*queue->cq));
+	queue->tail = queue->sq;
+	queue->rung = 0;
+	queue->head = queue->cq;
+	queue->report_in = queue->report_at;
+	queue->lap = NVME_PHASE;
+	queue->broken = false;
+	queue->epoch = epoch;
+	abort_all(queue, forget);
+}
+
+void nvme_queue_release(struct vfio_nvme_queue *queue)
+{
+	struct vfio_nvme *nvme = queue->nvme;
+
+	if (queue->id)
+		nvme->queues[queue->id - 1] = NULL;
+	vfio_dma_free(nvme->dev, &queue->memory);
+	nvme_queue_drop(queue);
+}
+
+/* ---- create and delete ---------------------------------------------------------------------- */
+
+static int delete(struct vfio_nvme_queue *queue, uint8_t opcode)
+{
+	const struct vfio_nvme_command cmd = { .opcode = opcode, .cdw10 = htole32(queue->id) };
+
+	return vfio_nvme_admin(queue->nvme, &cmd, NULL, 0, false, NULL);
+}
+
+int nvme_queue_create(struct vfio_nvme_queue *queue)
+{
+	struct vfio_nvme *nvme = queue->nvme;
+	uint32_t sq_last = (uint32_t)(queue->sq_end - queue->sq) - 1;
+	uint32_t cq_last = (uint32_t)(queue->cq_end - queue->cq) - 1;
+	uint32_t vector = queue->vector < 0 ? 0 :
+			  (uint32_t)queue->vector << 16 | VFIO_NVME_CQ_INTERRUPTS;
+	struct vfio_nvme_command cmd;
+	int ret;
+
+	nvme_place_doorbells(queue);
+	/* 7.6.1, 10: the completion queue first (5.3). */
+	cmd = (struct vfio_nvme_command){
+		.opcode = VFIO_NVME_CREATE_CQ, .prp1 = htole64(queue->cq_iova),
+		.cdw10 = htole32(cq_last << 16 | queue->id),
+		.cdw11 = htole32(vector | VFIO_NVME_QUEUE_CONTIGUOUS),
+	};
+	ret = vfio_nvme_admin(nvme, &cmd, NULL, 0, false, NULL);
+	if (ret < 0)
+		return ret;
+	/* 11: the submission queue, which names it (5.4). */
+	cmd = (struct vfio_nvme_command){
+		.opcode = VFIO_NVME_CREATE_SQ, .prp1 = htole64(queue->sq_iova),
+		.cdw10 = htole32(sq_last << 16 | queue->id),
+		.cdw11 = htole32((uint32_t)queue->id << 16 | VFIO_NVME_QUEUE_CONTIGUOUS),
+	};
+	ret = vfio_nvme_admin(nvme, &cmd, NULL, 0, false, NULL);
+	if (ret < 0) {
+		struct vfio_error why = nvme->error;
+		uint16_t status = nvme->status;
+
+		delete(queue, VFIO_NVME_DELETE_CQ);
+		nvme->error = why;
+		nvme->status = status;
+	}
+	return ret;
+}
+
+static int choose_id(struct vfio_nvme *nvme)
+{
+	for (unsigned int i = 0; i < nvme->nqueues; i++)
+		if (!nvme->queues[i])
+			return (int)i + 1;
+	return nvme_error(nvme, ENOSPC, VFIO_E_ARGUMENT, VFIO_BY_MODEL,
+			  "free a queue, or ask for more with the option queues",
+			  "nvme: a new queue: all %u that the controller grants are in use",
+			  nvme->nqueues);
+}
+
+static int check_options(struct vfio_nvme *nvme, struct vfio_nvme_queue_options *options)
+{
+	if (options->entries == 0)
+		options->entries = nvme->entries < ENTRIES ? nvme->entries : ENTRIES;
+	if (options->entries < 2 || options->entries > nvme->entries)
+		return nvme_error(nvme, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
+				  "choose a number in between",
+				  "nvme: a queue of %u entries: it can have 2 to %u",
+				  options->entries, nvme->entries);
+	if (options->threaded && !nvme->doorbells)
+		return nvme_error(nvme, ENOTSUP, VFIO_E_NOT_MAPPABLE, VFIO_BY_LIBRARY,
+				  "use the queue from the owner's thread",
+				  "nvme: a queue for another thread: the doorbells of this device "
+				  "cannot be mapped, so each is a call on its one handle");
+	return 0;
+}
+
+/* The queue, in memory of the device's, not yet in the controller. */
+static int make(struct vfio_nvme *nvme, const struct vfio_nvme_queue_options *options, int id,
+		struct vfio_nvme_queue **queue)
+{
+	struct nvme_shape shape = nvme_shape(options->entries, nvme->entries, nvme->max_bytes);
+	struct vfio_dma memory;
+	int ret = vfio_dma_alloc(nvme->dev, &memory, nvme_queue_bytes(&shape), VFIO_DMA_RW);
+
+	if (ret < 0)
+		return nvme_library_failed(nvme, ret);
+	*queue = nvme_queue_on(memory.vaddr, memory.iova, &shape);
+	if (!*queue) {
+		vfio_dma_free(nvme->dev, &memory);
+		return nvme_no_memory(nvme);
+	}
+	(*queue)->memory = memory;
+	(*queue)->nvme = nvme;
+	(*queue)->id = (uint16_t)id;
+	(*queue)->sgl = nvme->sgl;
+	(*queue)->threaded = options->threaded;
+	(*queue)->epoch = nvme->epoch;
+	(*queue)->vector = nvme_choose_vector(nvme, options->threaded);
+	if ((*queue)->vector >= 0)
+		(*queue)->fd = nvme->fds[(*queue)->vector];
+	return 0;
+}
+
+int vfio_nvme_queue_new(struct vfio_nvme_queue **queue, struct vfio_nvme *nvme,
+			const struct vfio_nvme_queue_options *options)
+{
+	struct vfio_nvme_queue_options o = { .size = sizeof(o) };
+	int ret, id;
+
+	*queue = NULL;
+	if (options)
+		memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+	ret = nvme_check_works(nvme) ?: check_options(nvme, &o);
+	if (ret < 0)
+		return ret;
+	id = choose_id(nvme);
+	if (id < 0)
+		return id;
+	ret = make(nvme, &o, id, queue);
+	if (ret < 0)
+		return ret;
+	nvme->queues[id - 1] = *queue;
+	ret = nvme_queue_create(*queue);
+	if (ret < 0) {
+		(*queue)->orphan = true;
+		if (!nvme->failure.err)
+			nvme_queue_release(*queue);
+		*queue = NULL;
+	}
+	return ret;
+}
+
+/* A controller that does not confirm that it is done may write on: its memory stays until a reset. */
+void vfio_nvme_queue_free(struct vfio_nvme_queue *queue)
+{
+	if (!queue)
+		return;
+	queue->orphan = true;
+	if (nvme_check_works(queue->nvme) < 0 ||
+	    delete(queue, VFIO_NVME_DELETE_SQ) < 0 || delete(queue, VFIO_NVME_DELETE_CQ) < 0)
+		return;
+	nvme_queue_release(queue);
+}
+
+uint16_t vfio_nvme_queue_id(const struct vfio_nvme_queue *queue)
+{
+	return queue->id;
+}
+
+unsigned int vfio_nvme_queue_depth(const struct vfio_nvme_queue *queue)
+{
+	return queue->depth;
+}
+
+unsigned int vfio_nvme_queue_busy(const struct vfio_nvme_queue *queue)
+{
+	return queue->depth - (unsigned int)queue->nfree;
+}
+
+int vfio_nvme_queue_fd(const struct vfio_nvme_queue *queue)
+{
+	return queue->fd;
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+static void pause_a_little(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#else
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* The owner's thread serves what the device asks of it. -ENODEV: it has gone. */
+static int serve(struct vfio_nvme_queue *queue)
+{
+	int ret;
+
+	if (queue->threaded)
+		return 0;
+	ret = vfio_dispatch(queue->nvme->dev);
+	if (ret < 0) {
+		nvme_library_failed(queue->nvme, ret);
+		nvme_stop(queue->nvme);
+		return -ESHUTDOWN;
+	}
+	return 0;
+}
+
+static int spin(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
+		unsigned int spins)
+{
+	int n = vfio_nvme_poll(queue, done, max);
+
+	for (unsigned int i = 1; n == 0 && i < spins; i++) {
+		int ret = i % DISPATCH == 4 ? serve(queue) : 0;
+
+		pause_a_little();
+		n = vfio_nvme_poll(queue, done, max);
+		if (n == 0 && ret < 0)
+			return ret;
+	}
+	return n;
+}
+
+/*
+ * Sleep until the interrupt, or for a slice. The level of INTx lasts as long as some queue has
+ * answers that the controller does not know to be taken; and it has masked itself when it fired.
+ */
+static int sleep_for(struct vfio_nvme_queue *queue, int ms)
+{
+	struct vfio_nvme *nvme = queue->nvme;
+	uint64_t count;
+	int64_t ret;
+
+	if (queue->threaded) {
+		struct pollfd p = { .fd = queue->fd, .events = POLLIN };
+
+		if (poll(&p, 1, ms) > 0 && read(queue->fd, &count, sizeof(count)) < 0)
+			pause_a_little();
+		return 0;
+	}
+	if (nvme->irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		vfio_irq_unmask(nvme->dev, VFIO_PCI_INTX_IRQ_INDEX, 0);
+	ret = vfio_irq_wait(nvme->dev, queue->fd, ms);
+	if (ret < 0) {
+		nvme_library_failed(nvme, ret);
+		nvme_stop(nvme);
+		return -ESHUTDOWN;
+	}
+	return 0;
+}
+
+/*
+ * Nothing is lost between the last look and the sleep: what comes after the look signals the
+ * eventfd, which only this thread reads.
+ */
+static int wait_longer(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
+		       int timeout_ms)
+{
+	int64_t end = timeout_ms < 0 ? INT64_MAX : nvme_now_ms() + timeout_ms;
+	int n;
+
+	for (;;) {
+		int64_t left = end - nvme_now_ms();
+		int ret = 0;
+
+		nvme_queue_report(queue);
+		n = spin(queue, done, max, queue->fd < 0 ? SPINS : 1);
+		if (n != 0 || left <= 0)
+			return n;
+		if (queue->fd >= 0)
+			ret = sleep_for(queue, left < SLICE_MS ? (int)left : SLICE_MS);
+		if (ret < 0) {
+			n = vfio_nvme_poll(queue, done, max);
+			return n ? n : ret;
+		}
+	}
+}
+
+int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
+		   int timeout_ms)
+{
+	int n;
+
+	vfio_nvme_ring(queue);
+	n = spin(queue, done, max, timeout_ms == 0 ? DISPATCH : SPINS);
+	return n != 0 || timeout_ms == 0 ? n : wait_longer(queue, done, max, timeout_ms);
+}
