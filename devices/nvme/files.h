@@ -13,7 +13,6 @@
 #define FILES_H
 
 #include <liburing.h>
-#include <pthread.h>
 
 #include "nvme.h"
 
@@ -65,7 +64,7 @@ struct files {
 	size_t alignment[MAX_NAMESPACES];	/* of memory, for direct I/O; 0: any */
 	bool has_ring;
 	struct io_uring ring;
-	pthread_t ring_thread;		/* that may enter it by its number */
+	uint64_t thread;		/* that has registered the ring; 0: by descriptor */
 	unsigned int asked;		/* of the ring, and not yet answered */
 };
 
@@ -80,7 +79,7 @@ void order_leave(struct files *f, struct work *w);
 
 /* The first step. VFIO_NVME_SUCCESS, or why there is none. */
 uint16_t steps_begin(struct files *f, struct work *w);
-/* The kernel's answer, as of a system call. True: there is another step; else *status is the end. */
+/* The kernel's answer, as of a system call. True: there is another step; else *status is it. */
 bool steps_answer(struct files *f, struct work *w, int result, uint16_t *status);
 /* Part of a step is done: how much is left? */
 uint64_t step_advance(struct step *s, uint64_t bytes);

@@ -19,7 +19,7 @@
 
 static int refuse_open(const struct namespace_options *o, int error, struct vfio_error *err)
 {
-	const char *remedy = "name a file or a block device that can be read and written, or add ro";
+	const char *remedy = "name a file or a disk that can be read and written, or add ro";
 
 	if (error == ENOENT)
 		remedy = "make one, as in: truncate -s 1G disk.img";

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -615,12 +616,14 @@ static void test_full_disk(void **state)
  * Of two that overlap the older one is done first, so that what each read has to find is known when
  * it is begun.
  */
-static void one_round(struct bed *b, uint8_t *model, uint8_t *bufs, uint8_t *wants, unsigned int round)
+static void one_round(struct bed *b, uint8_t *model, uint8_t *bufs, uint8_t *wants,
+		      unsigned int round)
 {
 	unsigned int before = ended, begun = 0;
 
 	for (unsigned int i = 0; i < MANY; i++) {
-		uint64_t lba = (uint64_t)rand() % (SPACE - MOST), blocks = 1 + (uint64_t)rand() % MOST;
+		uint64_t lba = (uint64_t)rand() % (SPACE - MOST);
+		uint64_t blocks = 1 + (uint64_t)rand() % MOST;
 		uint8_t *buf = bufs + i * MOST * BLOCK, *want = wants + i * MOST * BLOCK;
 		uint8_t opcode = rand() % 2 ? VFIO_NVME_READ : VFIO_NVME_WRITE;
 		struct request *r = request(b, opcode, lba, blocks);
@@ -667,7 +670,9 @@ static void test_order(void **state)
 /* Zeros and ranges are writes, too; a flush waits for nobody, and nobody for it. */
 static void order_of_others(struct bed *b, const struct variant *v)
 {
-	const struct vfio_nvme_range list[] = { { .lba = 3, .blocks = 2 }, { .lba = 9, .blocks = 1 } };
+	const struct vfio_nvme_range list[] = {
+		{ .lba = 3, .blocks = 2 }, { .lba = 9, .blocks = 1 },
+	};
 	uint8_t *bufs = aligned(4 * 16 * BLOCK), *out = pattern(16 * BLOCK, 10);
 	static const uint8_t opcodes[] = { VFIO_NVME_WRITE_ZEROES, VFIO_NVME_DATASET_MANAGEMENT,
 					   VFIO_NVME_FLUSH, VFIO_NVME_WRITE };
@@ -757,6 +762,34 @@ static void test_ring_is_locked(void **state)
 		io_uring_submit(ring);
 	}
 	assert_int_equal(io_uring_register_eventfd(ring, 0), -EACCES);
+	bed_free(b);
+}
+
+static void *in_another_thread(void *arg)
+{
+	static const struct variant *v = &variants[0];
+	struct bed *b = arg;
+
+	write_and_read(b, v);
+	pieces(b, v);
+	files_close(&b->n);
+	return NULL;
+}
+
+/* A function may change threads; one that has a ring of its own, too, and of the same number. */
+static void test_other_threads(void **state)
+{
+	struct bed *b = bed_new(&variants[0]), *own = bed_new(&variants[2]);
+	struct namespace_options o = { .block = BLOCK, .file = b->path };
+	struct vfio_error err;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, in_another_thread, b), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	write_and_read(own, &variants[2]);
+	assert_int_equal(bed_open(b, &o, false, &err), 0);	/* nobody holds the lock */
+	pieces(b, &variants[0]);
+	bed_free(own);
 	bed_free(b);
 }
 
@@ -865,6 +898,7 @@ int main(void)
 		cmocka_unit_test(test_order_of_others),
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_ring_is_locked),
+		cmocka_unit_test(test_other_threads),
 		cmocka_unit_test(test_no_ring),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_lock),
