@@ -121,7 +121,6 @@ static void enable(struct nvme *n)
 	cq_start(n, 0, n->acq, VFIO_NVME_GET(n->aqa, AQA_ACQS) + 1, true, 0);
 	sq_start(n, 0, &n->cqs[0], n->asq, VFIO_NVME_GET(n->aqa, AQA_ASQS) + 1);
 	n->csts = VFIO_NVME_PUT(1u, CSTS_RDY);
-	poll_queues_changed(n);
 }
 
 /* ---- 7.6.2: shutdown ----------------------------------------------------------------------- */

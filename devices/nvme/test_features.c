@@ -143,7 +143,7 @@ static void bad_features(void **state)
 		if (got != want)
 			fail_msg("set %s: %#x, not %#x", rows[i].what, got, want);
 	}
-	host_make_queues(h, 1, 16);
+	assert_int_equal(host_run(h, 0, host_create_cq(h, 1, 16)), VFIO_NVME_SUCCESS);
 	assert_int_equal(set(h, 0x07, 0, 0), VFIO_NVME_SEQUENCE | DNR);
 }
 

@@ -262,6 +262,39 @@ static void events_of_doorbells(void **state)
 	assert_int_equal(host_io(h, 1, VFIO_NVME_READ, 1, 0, 1), VFIO_NVME_SUCCESS);
 }
 
+/* What nobody has asked for waits, each thing once, in its order; and each type for its log page. */
+static void events_wait(void **state)
+{
+	struct host *h = *state;
+	uint16_t cid;
+
+	host_make_queues(h, 1, 16);
+	assert_int_equal(set(h, 0x0b, 0x102), VFIO_NVME_SUCCESS);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(set(h, 0x04, 290 + i), VFIO_NVME_SUCCESS);
+		host_ring(h, 1, false, 16 + i);
+		assert_true(host_silent(h, 0));
+		assert_int_equal(host_run(h, 0, (command){ .opcode = VFIO_NVME_FORMAT,
+			.nsid = htole32(2), .cdw10 = htole32(1) }), VFIO_NVME_SUCCESS);
+	}
+	told(h, ask(h), TOO_WARM);
+	told(h, ask(h), BAD_VALUE);
+	assert_int_equal(set(h, 0x04, 295), VFIO_NVME_SUCCESS);		/* masked; it is not in the way */
+	told(h, ask(h), CHANGED);
+	cid = ask(h);
+	assert_true(host_silent(h, 0));
+	host_submit(h, 0, (command){ .opcode = VFIO_NVME_GET_LOG_PAGE,
+		.cdw10 = htole32(127 << 16 | 2), .prp1 = htole64(h->data.iova) });
+	told(h, cid, TOO_WARM);
+	assert_int_equal(host_answer(h, 0), VFIO_NVME_SUCCESS);
+	ask(h);
+	assert_true(host_silent(h, 0));
+	host_disable(h);
+	host_enable(h);
+	ask(h);
+	assert_true(host_silent(h, 0));
+}
+
 static void too_many_requests(void **state)
 {
 	struct host *h = *state;
@@ -317,7 +350,7 @@ int main(void)
 		TEST(errors_are_logged), TEST(health), TEST(firmware_and_effects),
 		TEST(parts_of_pages), TEST(bad_logs),
 		TEST(events_of_temperature), TEST(events_of_namespaces),
-		TEST(events_of_doorbells), TEST(too_many_requests), TEST(requests_are_aborted),
+		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests), TEST(requests_are_aborted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
