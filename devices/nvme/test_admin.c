@@ -139,6 +139,8 @@ static const struct {
 	  .prp2 = 0x2004 }, VFIO_NVME_INVALID_FIELD | DNR },
 	{ "doorbells: one page for both", { .opcode = VFIO_NVME_DOORBELL_BUFFERS, .prp1 = 0x1000,
 	  .prp2 = 0x1000 }, VFIO_NVME_INVALID_FIELD | DNR },
+	{ "doorbells: no events", { .opcode = VFIO_NVME_DOORBELL_BUFFERS, .prp1 = 0x1000 },
+	  VFIO_NVME_INVALID_FIELD | DNR },
 	{ "doorbells: no memory", { .opcode = VFIO_NVME_DOORBELL_BUFFERS, .prp1 = 0x7000000000,
 	  .prp2 = 0x7000001000 }, VFIO_NVME_DATA_TRANSFER },
 };
@@ -227,6 +229,12 @@ static void the_controller(void **state)
 	assert_string_equal(d->subnqn, "nqn.2014.08.org.nvmexpress:12341234ABC                 "
 			    "libvfio NVMe                            ");
 	assert_int_equal(d->mdts, 8);
+	assert_int_equal(d->aerl, 7);
+	assert_int_equal(d->acl, 3);
+	assert_int_equal(d->elpe, 63);
+	assert_int_equal(d->lpa, 6);
+	assert_int_equal(d->frmw, 3);
+	assert_int_equal(d->fna, 0);
 	assert_int_equal(le32toh(d->ver), host_get(h, VFIO_NVME_VS));
 	assert_int_equal(le16toh(d->oacs), VFIO_NVME_OACS_FORMAT | VFIO_NVME_OACS_DOORBELLS);
 	assert_int_equal(le16toh(d->oncs), 0x5d);

@@ -58,7 +58,8 @@ static void errors_are_logged(void **state)
 
 	assert_int_equal(e[0].count, 0);
 	for (uint32_t i = 1; i <= 70; i++) {
-		cid = host_submit(h, 0, (command){ .opcode = 0x7f, .nsid = htole32(i) });
+		cid = host_submit(h, 0, (command){ .opcode = 0x7f, .nsid = htole32(i),
+						       .cdw10 = htole32(i) });
 		assert_int_equal(host_answer(h, 0), VFIO_NVME_INVALID_OPCODE | DNR);
 	}
 	e = log_page(h, 1, 4096, 0);
@@ -66,6 +67,7 @@ static void errors_are_logged(void **state)
 		assert_int_equal(le64toh(e[i].count), 70 - i);
 		assert_int_equal(le16toh(e[i].cid), cid - i);
 		assert_int_equal(le16toh(e[i].sqid), 0);
+		assert_int_equal(e[i].lba, 0);
 		assert_int_equal(le32toh(e[i].nsid), 70 - i);
 		assert_int_equal(le16toh(e[i].status) >> 1, VFIO_NVME_INVALID_OPCODE | DNR);
 	}
@@ -288,7 +290,9 @@ static void events_wait(void **state)
 	told(h, cid, TOO_WARM);
 	assert_int_equal(host_answer(h, 0), VFIO_NVME_SUCCESS);
 	ask(h);
-	assert_true(host_silent(h, 0));
+	for (uint32_t page = 1; page <= 4; page++)
+		log_page(h, page, 512, 0);
+	assert_true(host_silent(h, 0));		/* nothing is told twice */
 	host_disable(h);
 	host_enable(h);
 	ask(h);
@@ -310,6 +314,32 @@ static void too_many_requests(void **state)
 	told(h, cids[0], BAD_VALUE);
 	cids[0] = ask(h);
 	assert_true(host_silent(h, 0));
+}
+
+/* A completion queue of three: one answer is kept for the event, one is for all else. */
+static void small_queues(void **state)
+{
+	struct host *h = *state;
+	struct host_queue *q = &h->queues[0];
+	uint16_t cid;
+
+	host_disable(h);
+	memset(q->cq.vaddr, 0, q->cq.size);
+	q->entries = 3;
+	q->tail = q->head = 0;
+	q->phase = 1;
+	host_put(h, VFIO_NVME_AQA, 2 << 16 | 2);
+	host_put(h, VFIO_NVME_CC, HOST_CC);
+	cid = ask(h);
+	assert_int_equal(host_run(h, 0, (command){ .opcode = VFIO_NVME_ASYNC_EVENT }),
+			 VFIO_NVME_EVENT_LIMIT);
+	for (unsigned int i = 0; i < 10; i++)
+		log_page(h, 2, 512, 0);
+	assert_int_equal(set(h, 0x0b, 2), VFIO_NVME_SUCCESS);
+	host_submit(h, 0, (command){ .opcode = VFIO_NVME_SET_FEATURES, .cdw10 = htole32(4),
+				     .cdw11 = htole32(1 << 20 | 300) });
+	told(h, cid, TOO_WARM);
+	assert_int_equal(host_answer(h, 0), VFIO_NVME_SUCCESS);
 }
 
 /* ---- Abort --------------------------------------------------------------------------------- */
@@ -350,7 +380,8 @@ int main(void)
 		TEST(errors_are_logged), TEST(health), TEST(firmware_and_effects),
 		TEST(parts_of_pages), TEST(bad_logs),
 		TEST(events_of_temperature), TEST(events_of_namespaces),
-		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests), TEST(requests_are_aborted),
+		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests), TEST(small_queues),
+		TEST(requests_are_aborted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

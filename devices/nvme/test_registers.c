@@ -148,8 +148,13 @@ static void frozen_while_enabled(void **state)
 	assert_int_equal(host_get(h, VFIO_NVME_CC), 1);
 	assert_int_equal(host_get(h, VFIO_NVME_CSTS), RDY);
 	/* Without the sizes of entries there are no I/O queues. */
-	assert_int_equal(host_run(h, 0, host_create_cq(h, 1, 16)),
-			 VFIO_NVME_QUEUE_SIZE_INVALID | VFIO_NVME_STATUS_DNR);
+	for (unsigned int i = 0; i < 3; i++) {
+		static const uint32_t sizes[] = { 0x00000001, 0x00060001, 0x00400001 };
+
+		host_put(h, VFIO_NVME_CC, sizes[i]);
+		assert_int_equal(host_run(h, 0, host_create_cq(h, 1, 16)),
+				 VFIO_NVME_QUEUE_SIZE_INVALID | VFIO_NVME_STATUS_DNR);
+	}
 	host_put(h, VFIO_NVME_CC, HOST_CC);
 	host_make_queues(h, 1, 16);
 }
