@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Registers (3.1), and the states of the controller: enabling, resets, shutdown, failures. */
 #include <endian.h>
+#include <linux/pci_regs.h>
 #include <string.h>
 
 #include "test_host.h"
@@ -98,6 +99,68 @@ static void interrupt_mask(void **state)
 	assert_int_equal(host_get(h, VFIO_NVME_INTMS), 7);
 	host_put(h, VFIO_NVME_INTMC, 6);
 	assert_int_equal(host_get(h, VFIO_NVME_INTMC), 1);
+}
+
+static uint16_t submit_identify(struct host *h)
+{
+	return host_submit(h, 0, (struct vfio_nvme_command){ .opcode = VFIO_NVME_IDENTIFY,
+		.prp1 = htole64(h->data.iova), .cdw10 = htole32(1) });
+}
+
+static bool pin(struct host *h)
+{
+	return vfio_read16(h->dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_STATUS) & PCI_STATUS_INTERRUPT;
+}
+
+/* 7.5.1: asserted while there are answers that are not taken, and not masked. */
+static void the_pin(void **state)
+{
+	struct host *h = *state;
+	int fd;
+
+	host_enable(h);
+	assert_int_equal(vfio_irq_enable(h->dev, VFIO_PCI_INTX_IRQ_INDEX, 1, &fd), 0);
+	submit_identify(h);
+	assert_int_equal(vfio_irq_wait(h->dev, fd, 10000), 1);
+	assert_true(pin(h));
+	host_put(h, VFIO_NVME_INTMS, 1);
+	assert_false(pin(h));
+	host_put(h, VFIO_NVME_INTMC, 1);
+	assert_true(pin(h));
+	assert_int_equal(host_answer(h, 0), VFIO_NVME_SUCCESS);
+	assert_true(host_silent(h, 0));
+	assert_false(pin(h));
+	host_put(h, VFIO_NVME_INTMS, 1);
+	assert_int_equal(vfio_irq_unmask(h->dev, VFIO_PCI_INTX_IRQ_INDEX, 0), 0);
+	submit_identify(h);
+	assert_int_equal(vfio_irq_wait(h->dev, fd, 20), 0);
+	host_put(h, VFIO_NVME_INTMC, 1);
+	assert_int_equal(vfio_irq_wait(h->dev, fd, 10000), 1);
+	host_disable(h);
+	assert_false(pin(h));
+}
+
+/* Each queue has its vector; one that was made without interrupts is silent. */
+static void vectors(void **state)
+{
+	struct host *h = *state;
+	struct vfio_nvme_command cmd;
+	int fds[5];
+
+	host_enable(h);
+	assert_int_equal(vfio_irq_enable(h->dev, VFIO_PCI_MSIX_IRQ_INDEX, 5, fds), 0);
+	host_make_queues(h, 1, 16);
+	cmd = host_create_cq(h, 2, 16);
+	cmd.cdw11 = htole32(2 << 16 | VFIO_NVME_QUEUE_CONTIGUOUS);
+	assert_int_equal(host_run(h, 0, cmd), VFIO_NVME_SUCCESS);
+	assert_int_equal(host_run(h, 0, host_create_sq(h, 2, 16)), VFIO_NVME_SUCCESS);
+	assert_in_range(vfio_irq_wait(h->dev, fds[0], 10000), 1, 4);
+	for (uint16_t q = 1; q <= 2; q++)
+		assert_int_equal(host_io(h, q, VFIO_NVME_READ, 1, 0, 1), VFIO_NVME_SUCCESS);
+	assert_int_equal(vfio_irq_wait(h->dev, fds[1], 10000), 1);
+	assert_int_equal(vfio_irq_wait(h->dev, fds[2], 20), 0);
+	assert_int_equal(vfio_irq_wait(h->dev, fds[0], 0), 0);
+	assert_false(pin(h));
 }
 
 /* ---- enabling ------------------------------------------------------------------------------ */
@@ -268,6 +331,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(widths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_bits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(interrupt_mask, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_pin, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(vectors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bad_settings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(frozen_while_enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lost_queue, set_up, tear_down),
