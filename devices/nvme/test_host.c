@@ -3,7 +3,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
+
+#include <vfio/server.h>
 
 #include "test_host.h"
 
@@ -35,20 +39,78 @@ void host_put64(struct host *h, uint32_t reg, uint64_t value)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-void host_open(struct host *h, const char *device)
+/* Memory that is nobody's file is the driver's alone. */
+static void get_memory(struct host *h, struct vfio_dma *dma, size_t size)
+{
+	if (!h->by_message) {
+		assert_int_equal(vfio_dma_alloc(h->dev, dma, size, VFIO_DMA_RW), 0);
+		return;
+	}
+	*dma = (struct vfio_dma){ .size = size, .fd = -1, .prot = VFIO_DMA_RW,
+				  .iova = VFIO_IOVA_ANY };
+	dma->vaddr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(dma->vaddr != MAP_FAILED);
+	assert_int_equal(vfio_dma_map(h->dev, dma), 0);
+}
+
+static void give_memory_back(struct host *h, struct vfio_dma *dma)
+{
+	if (h->by_message && dma->size)
+		munmap(dma->vaddr, dma->size);
+}
+
+static void open_device(struct host *h, const char *device)
 {
 	struct vfio_error err;
 
-	memset(h, 0, sizeof(*h));
 	if (vfio_open(&h->dev, device, &err) < 0)
 		fail_msg("%s: %s", device, err.what);
 	assert_int_equal(vfio_set_bus_master(h->dev, true), 0);
-	assert_int_equal(vfio_dma_alloc(h->dev, &h->data, HOST_DATA, VFIO_DMA_RW), 0);
+	get_memory(h, &h->data, HOST_DATA);
+}
+
+void host_open(struct host *h, const char *device)
+{
+	memset(h, 0, sizeof(*h));
+	open_device(h, device);
+}
+
+static void *serve(void *server)
+{
+	vfio_server_run(server);
+	return NULL;
+}
+
+void host_open_served(struct host *h, const char *device, bool by_message)
+{
+	struct vfio_dev *dev;
+	char name[16];
+	int ends[2];
+
+	memset(h, 0, sizeof(*h));
+	h->by_message = by_message;
+	assert_int_equal(vfio_open(&dev, device, NULL), 0);
+	assert_int_equal(vfio_server_new(&h->server, dev, NULL, NULL), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(vfio_server_add_client(h->server, ends[0]), 0);
+	assert_int_equal(pthread_create(&h->thread, NULL, serve, h->server), 0);
+	snprintf(name, sizeof(name), "fd:%d", ends[1]);
+	open_device(h, name);
 }
 
 void host_close(struct host *h)
 {
 	vfio_close(h->dev);
+	if (h->server) {
+		vfio_server_stop(h->server);
+		pthread_join(h->thread, NULL);
+		vfio_server_free(h->server);
+	}
+	give_memory_back(h, &h->data);
+	for (unsigned int i = 0; i < HOST_QUEUES; i++) {
+		give_memory_back(h, &h->queues[i].sq);
+		give_memory_back(h, &h->queues[i].cq);
+	}
 }
 
 /* Memory of a queue is used again when the queue is made again. */
@@ -57,8 +119,8 @@ static void prepare(struct host *h, uint16_t qid, uint32_t entries)
 	struct host_queue *q = &h->queues[qid];
 
 	if (!q->sq.size) {
-		assert_int_equal(vfio_dma_alloc(h->dev, &q->sq, 16 * HOST_PAGE, VFIO_DMA_RW), 0);
-		assert_int_equal(vfio_dma_alloc(h->dev, &q->cq, 16 * HOST_PAGE, VFIO_DMA_RW), 0);
+		get_memory(h, &q->sq, 16 * HOST_PAGE);
+		get_memory(h, &q->cq, 16 * HOST_PAGE);
 	}
 	memset(q->cq.vaddr, 0, q->cq.size);
 	q->id = qid;

@@ -7,6 +7,7 @@
 #ifndef TEST_HOST_H
 #define TEST_HOST_H
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,8 +32,13 @@ struct host_queue {
 	struct vfio_dma sq, cq;
 };
 
+struct vfio_server;
+
 struct host {
 	struct vfio_dev *dev;
+	struct vfio_server *server;	/* the device is behind a socket, in a thread; or NULL */
+	pthread_t thread;
+	bool by_message;		/* and asks for each byte of memory */
 	struct host_queue queues[HOST_QUEUES];	/* 0: the admin queue */
 	struct vfio_dma data;
 	uint32_t *shadow;		/* 5.7; or NULL: registers */
@@ -42,6 +48,8 @@ struct host {
 
 /* Open the device and get memory; the controller is as it is after power-on. */
 void host_open(struct host *h, const char *device);
+/* The same behind a socket. by_message: the device cannot reach memory, and has to ask for it. */
+void host_open_served(struct host *h, const char *device, bool by_message);
 void host_close(struct host *h);
 
 uint32_t host_get(struct host *h, uint32_t reg);

@@ -108,23 +108,48 @@ static void works(struct host *h)
 			 VFIO_NVME_WRITE_PROTECTED | VFIO_NVME_STATUS_DNR);
 }
 
+static void be_mad(struct host *h, unsigned int rounds)
+{
+	for (unsigned int round = 0; round < rounds; round++) {
+		works(h);
+		for (unsigned int i = 0; i < STEPS; i++)
+			any_step(h);
+	}
+	works(h);
+	host_close(h);
+}
+
 static void a_mad_driver(void **state)
 {
 	struct host h;
 
 	host_open(&h, DEVICE);
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		works(&h);
-		for (unsigned int i = 0; i < STEPS; i++)
-			any_step(&h);
-	}
-	works(&h);
-	host_close(&h);
+	be_mad(&h, ROUNDS);
+}
+
+static void behind_a_socket(void **state)
+{
+	struct host h;
+
+	host_open_served(&h, DEVICE, false);
+	be_mad(&h, ROUNDS / 4);
+}
+
+/* Its registers are written, also by resets, while the controller waits for its memory. */
+static void whose_memory_is_asked_for(void **state)
+{
+	struct host h;
+
+	host_open_served(&h, DEVICE, true);
+	be_mad(&h, ROUNDS / 4);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(a_mad_driver) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_mad_driver), cmocka_unit_test(behind_a_socket),
+		cmocka_unit_test(whose_memory_is_asked_for),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
