@@ -176,11 +176,12 @@ static void time_goes_on(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_set_is_got), TEST(bad_features), TEST(time_goes_on),
 	};
 
+	host_take_road(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

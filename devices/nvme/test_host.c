@@ -69,8 +69,20 @@ static void open_device(struct host *h, const char *device)
 	get_memory(h, &h->data, HOST_DATA);
 }
 
+static bool behind_socket, asks;		/* the road that was asked for */
+
+void host_take_road(int argc, char **argv)
+{
+	asks = argc > 1 && !strcmp(argv[1], "message");
+	behind_socket = asks || (argc > 1 && !strcmp(argv[1], "socket"));
+}
+
 void host_open(struct host *h, const char *device)
 {
+	if (behind_socket) {
+		host_open_served(h, device, asks);
+		return;
+	}
 	memset(h, 0, sizeof(*h));
 	open_device(h, device);
 }
@@ -229,7 +241,7 @@ uint16_t host_answer(struct host *h, uint16_t qid)
 		if (time(NULL) > end)
 			fail_msg("queue %u: no answer; CSTS %#x", qid,
 				 host_get(h, VFIO_NVME_CSTS));
-		let_work(h, 10);
+		let_work(h, h->server ? 1 : 10);
 	}
 	assert_int_equal(le16toh(h->last.sqid), qid);
 	return le16toh(h->last.status) >> 1;

@@ -46,8 +46,12 @@ struct host {
 	struct vfio_nvme_completion last;
 };
 
-/* Open the device and get memory; the controller is as it is after power-on. */
+/*
+ * Open the device and get memory; the controller is as it is after power-on. It is in this process,
+ * unless the program was called with "socket" or "message" and has told so.
+ */
 void host_open(struct host *h, const char *device);
+void host_take_road(int argc, char **argv);
 /* The same behind a socket. by_message: the device cannot reach memory, and has to ask for it. */
 void host_open_served(struct host *h, const char *device, bool by_message);
 void host_close(struct host *h);

@@ -374,7 +374,7 @@ static void requests_are_aborted(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(errors_are_logged), TEST(health), TEST(firmware_and_effects),
@@ -384,5 +384,6 @@ int main(void)
 		TEST(requests_are_aborted),
 	};
 
+	host_take_road(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
