@@ -30,7 +30,9 @@ PUBLIC_FOR_BASE = {'vfio/error.h'}
 # What a user's compiler has anyway: the public headers need nothing else.
 PUBLIC_MAY = {'linux/vfio.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 'sys/types.h'}
 
-PROGRAMS = ('vfiod', 'lsvfio', 'devices', 'drivers', 'examples')
+PROGRAMS = ('vfiod', 'lsvfio', 'vfio-nvme', 'devices', 'drivers', 'examples')
+# Programs over a driver of ours see the one header that it shows to the world, in <>.
+USES = {'vfio-nvme': {'drivers/nvme/vfio-nvme.h'}}
 FOLDERS = ('src', 'include', 'fuzz', 'bench') + PROGRAMS
 DRAWERS = {'util', 'utils', 'common', 'core', 'misc', 'helper', 'helpers'}
 NEEDS_LICENCE = {'.c', '.h', '.py', '.sh', '.map'}
@@ -83,6 +85,12 @@ def check_program(tree, path, target, quoted):
         return None if (tree / 'include' / target).exists() else f'{path.parts[0]} -> {target}'
     if (tree / 'src' / target).exists():
         return f'{path.parts[0]} -> src/{target}'
+    allowed = USES.get(path.parts[0], set())
+    for folder in ('devices', 'drivers'):
+        for header in (tree / folder).glob(f'*/{target}'):
+            name = str(header.relative_to(tree))
+            if name not in allowed:
+                return f'{path.parts[0]} -> {name}'
     return None
 
 
@@ -177,9 +185,11 @@ GOOD = {
     'src/open.c': '#include "backends/backends.h"\n',
     'vfiod/main.c': '#include <vfio/driver.h>\n#include <json-c/json.h>\n#include "log.h"\n',
     'vfiod/log.h': '',
-    'drivers/nvme/private.h': '',
     'bench/speed.c': '#include "contract.h"\n#include "private.h"\n',
     'fuzz/wire.c': '#include "wire/wire.h"\n',
+    'drivers/nvme/vfio-nvme.h': '#include <vfio/driver.h>\n',
+    'drivers/nvme/private.h': '#include "vfio-nvme.h"\n',
+    'vfio-nvme/program.h': '#include <vfio-nvme.h>\n',
 }
 # file, line to add, what the report must say
 BAD = (
@@ -205,6 +215,9 @@ BAD = (
     ('bench/speed.c', '#include "log.h"', 'bench -> "log.h"'),
     ('fuzz/wire.c', '#include "private.h"', 'fuzz -> "private.h"'),
     ('drivers/nvme/private.h', '#include "contract.h"', 'drivers -> "contract.h"'),
+    ('vfiod/main.c', '#include <vfio-nvme.h>', 'vfiod -> drivers/nvme/vfio-nvme.h'),
+    ('vfio-nvme/program.h', '#include <private.h>', 'vfio-nvme -> drivers/nvme/private.h'),
+    ('vfio-nvme/program.h', '#include "vfio-nvme.h"', 'not of its own folder'),
 )
 
 

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "transfer.h"
+
+#define PIECE_SIZE (128u << 10)
+#define SHOW_EVERY 100000000u	/* ns */
+#define ANSWERS 32u
+#define LOOK_EVERY 200		/* ms: for signals, and whether the controller is alive */
+
+/* Whole blocks, no more than a command may have. */
+static uint32_t choose_size(const struct vfio_nvme_namespace *ns)
+{
+	uint32_t blocks = PIECE_SIZE >> ns->block_shift;
+
+	if (blocks > ns->max_blocks)
+		blocks = ns->max_blocks;
+	return (blocks ? blocks : 1) << ns->block_shift;
+}
+
+int transfer_init(struct transfer *t, struct program *program)
+{
+	uint64_t depth = program->settings.depth;
+	int ret;
+
+	*t = (struct transfer){ .program = program, .depth = depth,
+				.piece_size = choose_size(program->ns) };
+	ret = disk_queue(program, &t->queue, depth, false);
+	if (ret == 0)
+		ret = disk_memory(program, &t->memory, depth * t->piece_size);
+	if (ret < 0)
+		return ret;
+	t->pieces = calloc(depth, sizeof(*t->pieces));
+	if (!t->pieces)
+		return argument_error(program, ENOMEM, "give a smaller --depth",
+				      "%" PRIu64 " commands under way at once", depth);
+	for (uint64_t i = 0; i < depth; i++) {
+		t->pieces[i].data = (uint8_t *)t->memory.vaddr + i * t->piece_size;
+		t->pieces[i].iova = t->memory.iova + i * t->piece_size;
+	}
+	return 0;
+}
+
+void transfer_finish(struct transfer *t)
+{
+	vfio_nvme_queue_free(t->queue);
+	if (t->memory.size)
+		vfio_dma_free(vfio_nvme_device(t->program->nvme), &t->memory);
+	free(t->pieces);
+	*t = (struct transfer){ .program = t->program };
+}
+
+uint64_t transfer_ns(const struct transfer *t)
+{
+	return now_ns() - t->start;
+}
+
+static void show_progress(struct transfer *t)
+{
+	uint64_t now = now_ns();
+	bool last = t->moved == t->total;
+
+	if (!t->progress || (!last && now - t->shown < SHOW_EVERY))
+		return;
+	t->shown = now;
+	fprintf(stderr, "\r%s: %3u %%  %.1f MiB/s ", t->doing,
+		t->total ? (unsigned int)((double)t->moved * 100 / (double)t->total) : 100,
+		rate(t->moved, now - t->start));
+	if (last)
+		fputc('\n', stderr);
+}
+
+static struct piece *piece_at(const struct transfer *t, uint64_t number)
+{
+	return &t->pieces[number % t->depth];
+}
+
+/* Fill the piece from the source. Returns its length, 0 at the end. */
+static int64_t fill(struct transfer *t, struct piece *piece, uint32_t want)
+{
+	int64_t got = t->source(t->arg, piece->data, want);
+
+	if (got > 0)
+		memset((uint8_t *)piece->data + got, 0, t->piece_size - (size_t)got);
+	if (got >= 0 && got < want)
+		t->left = 0;		/* it was shorter than it might have been */
+	return got;
+}
+
+/* Send the next command. */
+static int put_next(struct transfer *t)
+{
+	const struct vfio_nvme_namespace *ns = t->program->ns;
+	struct piece *piece = piece_at(t, t->put);
+	int64_t len = t->left < t->piece_size ? (int64_t)t->left : t->piece_size;
+	int ret;
+
+	if (t->source) {
+		len = fill(t, piece, (uint32_t)len);
+		if (len <= 0)
+			return (int)len;
+	}
+	piece->lba = t->lba;
+	piece->len = (uint32_t)len;
+	piece->blocks = (uint32_t)((len - 1) >> ns->block_shift) + 1;
+	piece->done = false;
+	ret = t->source ? vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece) :
+	      vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
+	if (ret < 0)
+		return queue_error(t->program, t->doing, ret);
+	vfio_nvme_ring(t->queue);
+	t->lba += piece->blocks;
+	t->left -= t->left ? (uint64_t)len : 0;
+	t->put++;
+	return 0;
+}
+
+/* Take answers that are there, or wait for some. */
+static int take_answers(struct transfer *t)
+{
+	struct vfio_nvme_done done[ANSWERS];
+	int n = vfio_nvme_wait(t->queue, done, ANSWERS, LOOK_EVERY), ret;
+
+	if (n < 0)
+		return queue_error(t->program, t->doing, n);
+	for (int i = 0; i < n; i++) {
+		struct piece *piece = done[i].tag;
+
+		if (done[i].status)
+			return status_error(t->program, t->doing, piece->lba, piece->blocks,
+					    done[i].status);
+		piece->done = true;
+	}
+	if (n > 0)
+		return 0;
+	ret = vfio_nvme_check(t->program->nvme);
+	return ret < 0 ? nvme_error(t->program, ret) : 0;
+}
+
+static int check_signals(struct transfer *t)
+{
+	char undone[96];
+
+	snprintf(undone, sizeof(undone), "%s was not finished: %" PRIu64 " bytes were done", t->doing,
+		 t->moved);
+	return check_stop(t->program, undone);
+}
+
+/* Finish the oldest piece. */
+static int take_oldest(struct transfer *t)
+{
+	struct piece *piece = piece_at(t, t->taken);
+	int ret = check_signals(t);
+
+	while (ret == 0 && !piece->done) {
+		ret = take_answers(t);
+		if (ret == 0)
+			ret = check_signals(t);
+	}
+	if (ret == 0 && t->sink)
+		ret = t->sink(t->arg, piece->data, piece->len);
+	if (ret < 0)
+		return ret;
+	t->taken++;
+	t->moved += piece->len;
+	show_progress(t);
+	return 0;
+}
+
+static int run(struct transfer *t, uint64_t lba, uint64_t bytes)
+{
+	int ret = 0;
+
+	t->lba = lba;
+	t->left = t->total = bytes;
+	t->put = t->taken = t->moved = 0;
+	t->start = now_ns();
+	t->shown = t->start;
+	while (ret == 0 && (t->left || t->taken != t->put)) {
+		if (t->left && t->put - t->taken < t->depth)
+			ret = put_next(t);
+		else
+			ret = take_oldest(t);
+	}
+	if (ret < 0 && t->progress && t->shown != t->start)
+		fputc('\n', stderr);
+	return ret;
+}
+
+int transfer_in(struct transfer *t, uint64_t lba, uint64_t bytes,
+		int64_t (*source)(void *arg, void *data, size_t len), void *arg)
+{
+	t->source = source;
+	t->sink = NULL;
+	t->arg = arg;
+	return run(t, lba, bytes);
+}
+
+int transfer_out(struct transfer *t, uint64_t lba, uint64_t bytes,
+		 int (*sink)(void *arg, const void *data, size_t len), void *arg)
+{
+	t->source = NULL;
+	t->sink = sink;
+	t->arg = arg;
+	return run(t, lba, bytes);
+}
