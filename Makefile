@@ -21,7 +21,7 @@ build-asan/build.ninja: | setup
 build-tsan/build.ninja: | setup
 	@meson setup build-tsan $(SANITIZE) -Db_sanitize=thread >/dev/null
 
-# Serve a device, look at it, and send FILE through it as an unprivileged user.
+# Serve a disk, look at it, copy FILE onto it and back as an unprivileged user, and measure it.
 demo: all
 	@examples/demo.sh build "$(FILE)"
 
