@@ -79,7 +79,7 @@ int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t
 				      "%" PRIu64 " commands under way at once: a queue of '%s' holds %"
 				      PRIu64, depth, disk_name(program), most);
 	ret = vfio_nvme_queue_new(queue, program->nvme, &options);
-	return ret < 0 ? nvme_error(program, ret) : 0;
+	return ret < 0 ? driver_error(program, ret) : 0;
 }
 
 int disk_memory(struct program *program, struct vfio_dma *memory, uint64_t size)
@@ -119,7 +119,7 @@ static int wait_for_one(struct program *program, struct vfio_nvme_queue *queue, 
 			return ret;
 		ret = vfio_nvme_check(program->nvme);
 		if (ret < 0)
-			return nvme_error(program, ret);
+			return driver_error(program, ret);
 	}
 	return done.status ? status_error(program, doing, 0, 0, done.status) : 0;
 }
@@ -157,7 +157,7 @@ int command_reset(struct program *program)
 		return ret;
 	ret = vfio_nvme_reset(program->nvme);
 	if (ret < 0)
-		return nvme_error(program, ret);
+		return driver_error(program, ret);
 	if (!program->settings.quiet)
 		printf("'%s' is reset, and ready\n", disk_name(program));
 	return 0;

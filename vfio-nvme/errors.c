@@ -102,7 +102,7 @@ int status_error(struct program *program, const char *doing, uint64_t lba, uint6
 	return -EIO;
 }
 
-int nvme_error(struct program *program, int ret)
+int driver_error(struct program *program, int ret)
 {
 	program->error = *vfio_nvme_error(program->nvme);
 	return ret;
@@ -113,7 +113,7 @@ int queue_error(struct program *program, const char *doing, int ret)
 	int alive = vfio_nvme_check(program->nvme);
 
 	if (alive < 0)
-		return nvme_error(program, alive);
+		return driver_error(program, alive);
 	fill(program, -ret, VFIO_E_DEVICE, VFIO_BY_MODEL,
 	     "'vfio-nvme reset' brings the controller up again");
 	WHAT(program, "%s: the queue of commands does not work any more", doing);

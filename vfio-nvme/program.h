@@ -127,7 +127,7 @@ int status_error(struct program *program, const char *doing, uint64_t lba, uint6
 int queue_error(struct program *program, const char *doing, int ret);
 
 /* The controller has a record of what failed with ret. Returns ret. */
-int nvme_error(struct program *program, int ret);
+int driver_error(struct program *program, int ret);
 
 /* ---- time and numbers: numbers.c --------------------------------------------------------- */
 

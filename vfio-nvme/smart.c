@@ -120,7 +120,7 @@ static int read_logs(struct program *program, struct vfio_nvme_smart *smart,
 	if (ret == 0)
 		ret = vfio_nvme_log(program->nvme, VFIO_NVME_LOG_ERRORS, ALL_NAMESPACES, entries,
 				    n * sizeof(*entries));
-	return ret < 0 ? nvme_error(program, ret) : 0;
+	return ret < 0 ? driver_error(program, ret) : 0;
 }
 
 int command_smart(struct program *program)

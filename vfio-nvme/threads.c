@@ -65,7 +65,7 @@ static int serve(struct bench *bench, struct pollfd *events, uint64_t *checked)
 		return 0;
 	*checked = now;
 	ret = vfio_nvme_check(program->nvme);
-	return ret < 0 ? nvme_error(program, ret) : 0;
+	return ret < 0 ? driver_error(program, ret) : 0;
 }
 
 static int serve_until_done(struct bench *bench)

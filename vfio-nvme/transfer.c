@@ -138,7 +138,7 @@ static int take_answers(struct transfer *t)
 	if (n > 0)
 		return 0;
 	ret = vfio_nvme_check(t->program->nvme);
-	return ret < 0 ? nvme_error(t->program, ret) : 0;
+	return ret < 0 ? driver_error(t->program, ret) : 0;
 }
 
 static int check_signals(struct transfer *t)
