@@ -62,7 +62,7 @@ def test_several_namespaces():
 
 
 def test_smart(disk, tmp_path):
-    works('-q', '-d', disk, 'copy-in', file_of(tmp_path, MIB))
+    works('-d', disk, 'copy-in', '-q', file_of(tmp_path, MIB))
     out = works('-d', disk, 'smart')
     assert out.startswith('SMART\n  warnings                 none\n')
     assert 'The error log is empty.' in out
@@ -99,9 +99,9 @@ def test_file_comes_back(tmp_path, disk, image, size):
 @pytest.mark.parametrize('place', [['--lba', '9'], ['--offset', '4608'], ['-o', '0x1200']])
 def test_place(tmp_path, disk, image, place):
     data = file_of(tmp_path, 1000).read_bytes()
-    assert works('-q', '-d', disk, 'copy-in', *place, tmp_path / 'in') == ''
+    assert works('-d', disk, 'copy-in', '-q', *place, tmp_path / 'in') == ''
     assert image.read_bytes()[4608:4608 + 1000] == data
-    works('-q', '-d', disk, 'copy-out', *place, '-s', '1000', tmp_path / 'out')
+    works('-d', disk, 'copy-out', '-q', *place, '-s', '1000', tmp_path / 'out')
     assert (tmp_path / 'out').read_bytes() == data
 
 
@@ -153,10 +153,10 @@ def test_progress_on_a_terminal(tmp_path):
 
 def test_permissions(tmp_path):
     out = tmp_path / 'out'
-    works('-q', '-d', MEMORY, 'copy-out', '-s', '1', out, umask=0o027)
+    works('-d', MEMORY, 'copy-out', '-q', '-s', '1', out, umask=0o027)
     assert out.stat().st_mode & 0o777 == 0o640
     out.chmod(0o604)
-    works('-q', '-d', MEMORY, 'copy-out', '-s', '1', out, umask=0o027)
+    works('-d', MEMORY, 'copy-out', '-q', '-s', '1', out, umask=0o027)
     assert out.stat().st_mode & 0o777 == 0o604
 
 
@@ -231,7 +231,7 @@ def test_disk_is_full(tmp_path, disk, image):
     fails('-d', disk, 'copy-in', '-l', 1, image, says=[f'only {DISK - BLOCK} from block 1 on'])
     fails('-d', disk, 'write', '-l', DISK // BLOCK - 2, input=bytes(3 * BLOCK), text=False,
           says=['standard input has more than the 1024 bytes', 'No space left'])
-    works('-q', '-d', disk, 'write', '-l', DISK // BLOCK - 2, input=bytes(2 * BLOCK), text=False)
+    works('-d', disk, 'write', '-q', '-l', DISK // BLOCK - 2, input=bytes(2 * BLOCK), text=False)
 
 
 def test_read_only(tmp_path):
