@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The whole of it in one run: vfiod serves an NVMe disk, lsvfio shows it, and an unprivileged program
-# copies a file onto it and back, and measures it.   examples/demo.sh BUILD FILE
+# The whole of it in one run: vfiod serves an NVMe disk, lsvfio shows it, and an unprivileged
+# program copies a file onto it and back, and measures it.   examples/demo.sh BUILD FILE
 set -eu
 
 build=$1 file=$2

@@ -35,8 +35,8 @@ static int check_settings(struct bench *bench, const struct settings *settings)
 {
 	bench->pattern = find_pattern(settings->pattern);
 	if (!bench->pattern)
-		return usage_error("--pattern: '%s' is none of randread, randwrite, randrw, read, write",
-				   settings->pattern);
+		return usage_error("--pattern: '%s' is none of randread, randwrite, randrw, read"
+				   " and write", settings->pattern);
 	if (settings->poll && settings->interrupts)
 		return usage_error("--poll and --interrupts: only one of them");
 	if (settings->plain && bench->pattern->reads != 100)
@@ -81,7 +81,7 @@ static int check_writes(struct bench *bench)
 static int check_size(struct bench *bench)
 {
 	const struct vfio_nvme_namespace *ns = bench->program->ns;
-	uint64_t block = 1ull << ns->block_shift, most = (uint64_t)ns->max_blocks << ns->block_shift;
+	uint64_t block = 1ull << ns->block_shift, most = ns->max_blocks * block;
 	uint64_t size = bench->program->settings.size;
 
 	if (size == NOT_GIVEN)

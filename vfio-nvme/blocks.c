@@ -50,8 +50,8 @@ int command_read(struct program *program)
 		return ret;
 	if (is_stream(&program->settings)) {
 		if (isatty(STDOUT_FILENO))
-			return usage_error("read: the bytes of a disk are nothing for a terminal: name a"
-					   " FILE, or pipe them, into 'hexdump -C' for instance");
+			return usage_error("read: the bytes of a disk are nothing for a terminal: "
+					   "name a FILE, or pipe them, into 'hexdump -C' say");
 		file_use(&file, program, "standard output", STDOUT_FILENO);
 		return read_into(program, &file);
 	}

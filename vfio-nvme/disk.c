@@ -76,8 +76,8 @@ int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t
 	most = VFIO_NVME_GET(now.cap, CAP_MQES);
 	if (depth > most)
 		return argument_error(program, EINVAL, "give a smaller --depth",
-				      "%" PRIu64 " commands under way at once: a queue of '%s' holds %"
-				      PRIu64, depth, disk_name(program), most);
+				      "%" PRIu64 " commands under way at once: a queue of '%s' "
+				      "holds %" PRIu64, depth, disk_name(program), most);
 	ret = vfio_nvme_queue_new(queue, program->nvme, &options);
 	return ret < 0 ? driver_error(program, ret) : 0;
 }

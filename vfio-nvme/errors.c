@@ -77,12 +77,12 @@ static const char *status_remedy(uint16_t status)
 	case VFIO_NVME_CAPACITY:
 		return "the medium took nothing: see whether what lies under the disk is full";
 	case VFIO_NVME_READ_ERROR:
-		return "the medium could not be read: look at 'vfio-nvme smart', and restore from a copy";
+		return "the medium cannot be read there: restore what it was from a copy";
 	case VFIO_NVME_ABORT_REQUESTED:
 	case VFIO_NVME_ABORT_SQ_DELETED:
-		return "the controller was reset meanwhile: whether it was done is not known; try again";
+		return "the controller was reset, and whether it was done is not known: try again";
 	default:
-		return "'vfio-nvme smart' shows the disk's error log, 'vfio-nvme identify' what it can do";
+		return "'vfio-nvme smart' shows the error log, 'identify' what the disk can do";
 	}
 }
 
@@ -96,7 +96,7 @@ int status_error(struct program *program, const char *doing, uint64_t lba, uint6
 	else if (blocks)
 		snprintf(where, sizeof(where), " blocks %" PRIu64 " to %" PRIu64 " of", lba,
 			 lba + blocks - 1);
-	fill(program, EIO, VFIO_E_DEVICE, VFIO_BY_MODEL, status_remedy(status));
+	fill(program, EIO, VFIO_E_COMMAND, VFIO_BY_MODEL, status_remedy(status));
 	WHAT(program, "%s%s namespace %" PRIu32 ": the disk answered: %s", doing, where,
 	     program->ns->nsid, vfio_nvme_status_text(status));
 	return -EIO;

@@ -97,7 +97,9 @@ static uint64_t row_value(unsigned int row)
 /* A bar of eighths of a column; of whole columns where there are only letters. */
 static void draw_bar(uint64_t count, uint64_t most, unsigned int width)
 {
-	static const char *const eighths[] = { "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" };
+	static const char *const eighths[] = {
+		"", "▏", "▎", "▍", "▌", "▋", "▊", "▉",
+	};
 	unsigned int length = (unsigned int)((double)count / (double)most * width * 8);
 	unsigned int column = 0;
 

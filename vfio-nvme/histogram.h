@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How often which latency was seen: 64 buckets for each power of two, so that a value is known to 1.6
- * per cent, whatever it is. Of fixed size; adding allocates nothing and searches nothing.
+ * How often which latency was seen: 64 buckets for each power of two, so that a value is known to
+ * 1.6 per cent, whatever it is. Of fixed size; adding allocates nothing and searches nothing.
  */
 #ifndef VFIO_NVME_HISTOGRAM_H
 #define VFIO_NVME_HISTOGRAM_H
@@ -10,7 +10,7 @@
 
 #define HISTOGRAM_BITS 6u
 #define HISTOGRAM_STEPS (1u << HISTOGRAM_BITS)
-#define HISTOGRAM_MOST 40u			/* values from 2^40 ns, 18 minutes, on are in the last */
+#define HISTOGRAM_MOST 40u		/* what is 2^40 ns, 18 minutes, or more is in the last */
 #define HISTOGRAM_BUCKETS ((HISTOGRAM_MOST - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS)
 
 struct histogram {

@@ -59,11 +59,12 @@ static void put_names(struct sheet *sheet, const struct vfio_nvme_controller_dat
 /* 3.1.1 */
 static void put_capabilities(struct sheet *sheet, uint64_t cap)
 {
-	sheet_number(sheet, "queue entries, most", "queue_entries", VFIO_NVME_GET(cap, CAP_MQES) + 1,
-		     NULL);
+	sheet_number(sheet, "queue entries, most", "queue_entries",
+		     VFIO_NVME_GET(cap, CAP_MQES) + 1, NULL);
 	sheet_size(sheet, "smallest page", "page_min", 4096ull << VFIO_NVME_GET(cap, CAP_MPSMIN));
 	sheet_size(sheet, "largest page", "page_max", 4096ull << VFIO_NVME_GET(cap, CAP_MPSMAX));
-	sheet_size(sheet, "doorbell stride", "doorbell_stride", 4ull << VFIO_NVME_GET(cap, CAP_DSTRD));
+	sheet_size(sheet, "doorbell stride", "doorbell_stride",
+		   4ull << VFIO_NVME_GET(cap, CAP_DSTRD));
 	sheet_number(sheet, "ready within", "ready_ms", VFIO_NVME_GET(cap, CAP_TO) * 500, " ms");
 }
 
@@ -126,7 +127,8 @@ static uint64_t in_bytes(uint64_t blocks, uint32_t shift)
 }
 
 /* One way to format it. */
-static void put_format(struct sheet *sheet, const struct vfio_nvme_namespace_data *data, unsigned int i)
+static void put_format(struct sheet *sheet, const struct vfio_nvme_namespace_data *data,
+		       unsigned int i)
 {
 	char label[24], block[SIZE_TEXT], text[96];
 	unsigned int shift = data->lbaf[i].lbads, metadata = le16toh(data->lbaf[i].ms);

@@ -56,7 +56,8 @@ int output_open(struct program *program, struct output *out, const char *path)
 	ret = check_place(program, path, &mode);
 	if (ret < 0)
 		return ret;
-	if (asprintf(&out->part, "%.*s.vfio-nvme-XXXXXX", (int)(last_part(path) - path), path) < 0) {
+	if (asprintf(&out->part, "%.*s.vfio-nvme-XXXXXX", (int)(last_part(path) - path),
+		     path) < 0) {
 		out->part = NULL;
 		errno = ENOMEM;
 		return file_error(program, "writing to", path, "");

@@ -20,11 +20,12 @@ static int unaligned(struct program *program, const char *option, uint64_t bytes
 	uint64_t below = bytes & ~(uint64_t)(block - 1);
 	char remedy[160];
 
-	snprintf(remedy, sizeof(remedy), "give %" PRIu64 " or %" PRIu64 "; copy-in and copy-out take "
-		 "files of any length", below, below + block);
+	snprintf(remedy, sizeof(remedy), "give %" PRIu64 " or %" PRIu64
+		 "; copy-in and copy-out take files of any length", below, below + block);
 	return argument_error(program, EINVAL, remedy,
 			      "%s %" PRIu64 " is not a multiple of the %" PRIu32
-			      " bytes of a block of namespace %" PRIu32, option, bytes, block, ns->nsid);
+			      " bytes of a block of namespace %" PRIu32, option, bytes, block,
+			      ns->nsid);
 }
 
 int place_start(struct program *program, uint64_t *lba)

@@ -15,8 +15,8 @@ int place_start(struct program *program, uint64_t *lba);
 uint64_t place_rest(const struct program *program, uint64_t lba);
 
 /*
- * The bytes that were asked for, *bytes if none were; -ERANGE when there are not as many, -EINVAL when
- * they are no whole blocks, and must be.
+ * The bytes that were asked for, *bytes if none were; -ERANGE when there are not as many, -EINVAL
+ * when they are no whole blocks, and must be.
  */
 int place_length(struct program *program, uint64_t lba, bool whole, uint64_t *bytes);
 

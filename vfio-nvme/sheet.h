@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Named values in groups, described once, and printed for people or as JSON. JSON's numbers are plain,
- * in the unit that the key names or the manual tells; label NULL leaves a value to JSON, key NULL to
- * people. What a device says is made printable.
+ * Named values in groups, described once, and printed for people or as JSON. JSON's numbers are
+ * plain, in the unit that the key names or the manual tells; label NULL leaves a value to JSON, key
+ * NULL to people. What a device says is made printable.
  */
 #ifndef VFIO_NVME_SHEET_H
 #define VFIO_NVME_SHEET_H
@@ -41,8 +41,10 @@ void sheet_hex(struct sheet *sheet, const char *label, const char *key, const ui
 void sheet_number(struct sheet *sheet, const char *label, const char *key, uint64_t number,
 		  const char *unit);
 
-/* A number of bytes; and one that has to be read at most exactly as it is. */
+/* A number of bytes. */
 void sheet_size(struct sheet *sheet, const char *label, const char *key, uint64_t bytes);
+
+/* Two digits behind the point, for people one. */
 void sheet_real(struct sheet *sheet, const char *label, const char *key, double number,
 		const char *unit);
 

@@ -11,18 +11,19 @@
 #define UNIT_TEXT " (of 512000 bytes)"
 
 static const struct flag_name warnings[] = {
-	{ 0x01, "spare low" }, { 0x02, "temperature" }, { 0x04, "unreliable" }, { 0x08, "read-only" },
-	{ 0x10, "backup failed" }, { 0x20, "memory region" }, { 0, NULL },
+	{ 0x01, "spare low" }, { 0x02, "temperature" }, { 0x04, "unreliable" },
+	{ 0x08, "read-only" }, { 0x10, "backup failed" }, { 0x20, "memory region" }, { 0, NULL },
 };
 
 /* In Kelvin; 0: not told. */
-static void put_temperature(struct sheet *sheet, const char *label, const char *key, unsigned int kelvin)
+static void put_temperature(struct sheet *sheet, const char *label, const char *key,
+			    unsigned int kelvin)
 {
 	char text[32];
 
 	if (sheet->json && key) {
-		sheet_value(sheet, key, kelvin ? memory_check(json_object_new_int((int)kelvin - 273)) :
-			    NULL);
+		sheet_value(sheet, key, kelvin ?
+			    memory_check(json_object_new_int((int)kelvin - 273)) : NULL);
 		return;
 	}
 	snprintf(text, sizeof(text), "%d %sC", (int)kelvin - 273, is_utf8() ? "°" : "");
@@ -49,7 +50,8 @@ static void put_smart(struct sheet *sheet, const struct vfio_nvme_smart *smart)
 	if (!sheet->json)
 		put_sensors(sheet, smart);
 	sheet_number(sheet, "spare", "spare_percent", smart->spare, " %");
-	sheet_number(sheet, "spare, least", "spare_threshold_percent", smart->spare_threshold, " %");
+	sheet_number(sheet, "spare, least", "spare_threshold_percent", smart->spare_threshold,
+		     " %");
 	sheet_number(sheet, "worn", "used_percent", smart->used, " %");
 	sheet_big(sheet, "read", "units_read", smart->units_read, UNIT_TEXT);
 	sheet_big(sheet, "written", "units_written", smart->units_written, UNIT_TEXT);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One queue is worked by the thread that owns the controller: a device in this process does its work
- * there, too. Several have a thread each, and the owner serves the device and looks whether it lives.
+ * One queue is worked by the thread that owns the controller: a device in this process does its
+ * work there, too. Several have a thread each, and the owner serves the device and looks whether it
+ * lives.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -122,8 +123,8 @@ static int worker_error(struct bench *bench, const struct worker *worker)
 	const char *doing = worker->failed_read ? "reading" : "writing";
 
 	if (worker->status)
-		return status_error(program, doing, worker->lba, bench->size >> program->ns->block_shift,
-				    worker->status);
+		return status_error(program, doing, worker->lba,
+				    bench->size >> program->ns->block_shift, worker->status);
 	if (bench->file < 0)
 		return queue_error(program, "measuring", worker->ret);
 	errno = -worker->ret;

@@ -108,8 +108,10 @@ static int put_next(struct transfer *t)
 	piece->len = (uint32_t)len;
 	piece->blocks = (uint32_t)((len - 1) >> ns->block_shift) + 1;
 	piece->done = false;
-	ret = t->source ? vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece) :
-	      vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
+	if (t->source)
+		ret = vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
+	else
+		ret = vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
 	if (ret < 0)
 		return queue_error(t->program, t->doing, ret);
 	vfio_nvme_ring(t->queue);
@@ -145,8 +147,8 @@ static int check_signals(struct transfer *t)
 {
 	char undone[96];
 
-	snprintf(undone, sizeof(undone), "%s was not finished: %" PRIu64 " bytes were done", t->doing,
-		 t->moved);
+	snprintf(undone, sizeof(undone), "%s was not finished: %" PRIu64 " bytes were done",
+		 t->doing, t->moved);
 	return check_stop(t->program, undone);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Move bytes between the disk and a function, in order, with many commands under way at once: a ring
- * of pieces, of which the oldest is always the next to be finished.
+ * Move bytes between the disk and a function, in order, with many commands under way at once: a
+ * ring of pieces, of which the oldest is always the next to be finished.
  */
 #ifndef VFIO_NVME_TRANSFER_H
 #define VFIO_NVME_TRANSFER_H
@@ -11,7 +11,7 @@
 struct piece {
 	void *data;
 	uint64_t iova, lba;
-	uint32_t len;			/* bytes that are asked for; the rest of the last block is not */
+	uint32_t len;			/* bytes; what is left of the last block is not counted */
 	uint32_t blocks;
 	bool done;
 };

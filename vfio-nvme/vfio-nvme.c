@@ -3,8 +3,8 @@
  * vfio-nvme: look at an NVMe disk, copy files onto it and back, and measure it, through the
  * user-level driver of drivers/nvme.
  *
- * Reading order: this file, program.h; disk.c, how a disk is opened; transfer.c, many commands under
- * way at once; worker.c, the same without a wasted instruction.
+ * Reading order: this file, program.h; disk.c, how a disk is opened; transfer.c, many commands
+ * under way at once; worker.c, the same without a wasted instruction.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -54,7 +54,8 @@ static int help(void)
 	puts("\nOptions of all commands:");
 	options_print(stdout, 0);
 	puts("\n"
-	     "'" PROGRAM " COMMAND --help' lists those of a command. Sizes may end in k, M, G or T.\n"
+	     "'" PROGRAM " COMMAND --help' lists those of a command.\n"
+	     "Sizes may end in k, M, G or T.\n"
 	     "\n"
 	     "Exit status: 0 all right, 1 something failed, 2 wrong command line.");
 	return 0;
@@ -78,7 +79,8 @@ static const struct command *find_command(const char *name)
 }
 
 /* The arguments behind the options: at most a file. */
-static int take_file(struct settings *settings, const struct command *command, int argc, char **argv)
+static int take_file(struct settings *settings, const struct command *command, int argc,
+		     char **argv)
 {
 	if (argc - optind > (command->file ? 1 : 0))
 		return usage_error("%s: '%s' is one argument too many", command->name,
