@@ -286,14 +286,19 @@ def test_no_room_for_the_output(tmp_path, before):
     assert not list(tmp_path.glob('.vfio-nvme*'))
 
 
-def test_disk_cannot_write(tmp_path, image):
+def test_disk_cannot_write(image):
     """The file under the disk takes no more: an error of the medium, told by the disk."""
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (6 * MIB, 6 * MIB))
-
-    fails('-d', f'nvme,file={image}', 'copy-in', file_of(tmp_path, 7 * MIB), preexec_fn=limit,
-          says=['VFIO-609', 'writing blocks ', 'of namespace 1: the disk answered: ',
-                'the medium took nothing'])
+    with start('-d', f'nvme,file={image}', 'write', '-D', '1',
+               stdin=-1, text=False) as process:
+        process.stdin.write(b'x' * MIB)
+        process.stdin.flush()
+        wait_for(lambda: image.read_bytes()[0], 'nothing is written')
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (6 * MIB, 6 * MIB))
+        _, err = process.communicate(bytes(6 * MIB), timeout=20)
+    assert process.returncode == 1
+    for text in (b'VFIO-609', b'the medium took nothing',
+                 b'writing blocks 12288 to 12543 of namespace 1: the disk answered: '):
+        assert text in err
 
 
 # ---- devices -------------------------------------------------------------------------------
