@@ -138,8 +138,8 @@ static void nvme_free(struct vfio_function *fn)
 
 static const struct vfio_function_ops ops = {
 	.size = sizeof(ops),
-	.read = registers_read,
-	.write = registers_write,
+	.read = controller_read,
+	.write = controller_write,
 	.reset = nvme_reset,
 	.dma_gone = nvme_dma_gone,
 	.free = nvme_free,

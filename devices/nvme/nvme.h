@@ -231,10 +231,10 @@ struct nvme {
 
 /* ---- device.c, registers.c ----------------------------------------------------------------- */
 
-uint64_t registers_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
-			unsigned int width);
-void registers_write(struct vfio_function *fn, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value);
+uint64_t controller_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			 unsigned int width);
+void controller_write(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+		      unsigned int width, uint64_t value);
 /* The controller's power-on state, or CC.EN cleared: 7.3.2. */
 void controller_reset(struct nvme *n);
 /* A queue cannot be reached any more: CSTS.CFS; nothing is done until a reset. */

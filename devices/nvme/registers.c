@@ -226,8 +226,8 @@ static bool is_register(unsigned int bar, uint64_t offset, unsigned int width)
 	return bar == 0 && offset < VFIO_NVME_DOORBELLS && (width == 4 || width == 8);
 }
 
-uint64_t registers_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
-			unsigned int width)
+uint64_t controller_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+			 unsigned int width)
 {
 	const struct nvme *n = vfio_function_state(fn);
 
@@ -238,8 +238,8 @@ uint64_t registers_read(struct vfio_function *fn, unsigned int bar, uint64_t off
 	return read_half(n, offset) | (uint64_t)read_half(n, offset + 4) << 32;
 }
 
-void registers_write(struct vfio_function *fn, unsigned int bar, uint64_t offset,
-		     unsigned int width, uint64_t value)
+void controller_write(struct vfio_function *fn, unsigned int bar, uint64_t offset,
+		      unsigned int width, uint64_t value)
 {
 	struct nvme *n = vfio_function_state(fn);
 
