@@ -62,6 +62,7 @@ struct files {
 	struct work *ready, **ready_end;
 	uint8_t *zeroes;
 	size_t alignment[MAX_NAMESPACES];	/* of memory, for direct I/O; 0: any */
+	bool is_memory[MAX_NAMESPACES];	/* files of tmpfs */
 	bool has_ring;
 	struct io_uring ring;
 	uint64_t thread;		/* that has registered the ring; 0: by descriptor */

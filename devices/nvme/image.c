@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -172,6 +174,7 @@ static void make_nguid(struct namespace *ns, const struct stat *st)
 int files_open(struct nvme *n, struct namespace *ns, const struct namespace_options *o,
 	       struct vfio_error *err)
 {
+	struct statfs fs;
 	struct stat st;
 	int r;
 
@@ -186,7 +189,9 @@ int files_open(struct nvme *n, struct namespace *ns, const struct namespace_opti
 		r = lock_file(ns, o, err);
 	if (r == 0 && o->direct)
 		r = check_direct(n->files, ns, o, err);
-	if (r == 0)
-		make_nguid(ns, &st);
-	return r;
+	if (r < 0)
+		return r;
+	make_nguid(ns, &st);
+	n->files->is_memory[ns->nsid - 1] = fstatfs(ns->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+	return 0;
 }

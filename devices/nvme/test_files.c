@@ -125,10 +125,12 @@ struct bed {
 static const struct variant {
 	const char *where;		/* NULL: where tmpfs is */
 	bool synchronous, direct;
+	bool ring_in_memory;		/* also where it would be slower */
 } variants[] = {
-	{ directory, false, false }, { directory, true, false },
-	{ memory, false, false }, { memory, true, false },
-	{ directory, false, true }, { directory, true, true },
+	{ directory, false, false, false }, { directory, true, false, false },
+	{ memory, false, false, false }, { memory, true, false, false },
+	{ directory, false, true, false }, { directory, true, true, false },
+	{ memory, false, false, true },
 };
 
 static int bed_open(struct bed *b, const struct namespace_options *o, bool synchronous,
@@ -169,6 +171,8 @@ static struct bed *bed_new(const struct variant *v)
 	if (bed_open(b, &o, v->synchronous, &err) < 0)
 		fail_msg("%s", err.what);
 	assert_int_equal(files_fd(&b->n) < 0, v->synchronous);
+	if (v->ring_in_memory)
+		b->n.files->is_memory[0] = false;
 	shorten = durable = syncs = 0;
 	return b;
 }
