@@ -156,6 +156,7 @@ static void queues_go_with_work_in_them(void **state)
 		.opcode = VFIO_NVME_WRITE_ZEROES, .nsid = htole32(1),
 		.cdw12 = htole32(VFIO_NVME_FUA | (SIZE / BLOCK - 1)),
 	};
+	unsigned int answers;
 
 	for (unsigned int round = 0; round < 20; round++) {
 		for (unsigned int i = 0; i < 12; i++)
@@ -164,9 +165,12 @@ static void queues_go_with_work_in_them(void **state)
 			assert_int_equal(vfio_dispatch(h->dev), 0);
 		assert_int_equal(host_admin(h, (command){ .opcode = VFIO_NVME_DELETE_SQ,
 							  .cdw10 = htole32(1) }), 0);
-		for (unsigned int i = 0; round % 3 && i < 12; i++)
-			assert_int_equal(host_answer(h, 1), VFIO_NVME_SUCCESS);
-		assert_true(host_silent(h, 1));
+		for (answers = 0; !host_silent(h, 1); answers++)
+			assert_int_equal(le16toh(h->last.status) >> 1, VFIO_NVME_SUCCESS);
+		if (h->server)		/* it may have fetched some of them */
+			assert_in_range(answers, 0, 12);
+		else
+			assert_int_equal(answers, round % 3 ? 12 : 0);
 		assert_int_equal(host_admin(h, (command){ .opcode = VFIO_NVME_DELETE_CQ,
 							  .cdw10 = htole32(1) }), 0);
 		host_make_queues(h, 1, 16);
@@ -185,13 +189,16 @@ static void queues_go_with_work_in_them(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(holes_are_free), TEST(the_write_cache), TEST(erase),
 		TEST(queues_go_with_work_in_them),
 	};
-	int failed = cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+	int failed;
+
+	host_take_road(argc, argv);
+	failed = cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
 
 	synchronous = true;
 	return failed + cmocka_run_group_tests_name("system calls", tests, NULL, NULL);
