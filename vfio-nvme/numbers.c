@@ -48,6 +48,20 @@ bool parse_size(const char *text, uint64_t *value)
 	return true;
 }
 
+bool parse_seconds(const char *text, uint64_t *milliseconds)
+{
+	size_t whole = strspn(text, "0123456789");
+	const char *point = text + whole;
+	size_t part = *point == '.' ? strspn(point + 1, "0123456789") : 0;
+	char digits[4] = "000";
+
+	if (!whole || whole > 15 || part > 3 || (*point && (!part || point[1 + part])))
+		return false;
+	memcpy(digits, point + 1, part);
+	*milliseconds = strtoull(text, NULL, 10) * 1000 + strtoull(digits, NULL, 10);
+	return true;
+}
+
 const char *size_text(char *text, uint64_t bytes)
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

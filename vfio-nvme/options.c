@@ -7,7 +7,7 @@
 
 #include "program.h"
 
-enum kind { FLAG, TEXT, NUMBER, SIZE, HELP, VERSION };
+enum kind { FLAG, TEXT, NUMBER, SIZE, SECONDS, HELP, VERSION };
 
 struct option_row {
 	const char *name;
@@ -15,7 +15,7 @@ struct option_row {
 	enum kind kind;
 	unsigned int commands;
 	size_t member;			/* of struct settings */
-	uint64_t least, most;		/* of NUMBER and SIZE */
+	uint64_t least, most;		/* of numbers; of SECONDS in milliseconds */
 	const char *argument, *help;
 };
 
@@ -47,8 +47,8 @@ static const struct option_row rows[] = {
 	  "commands under way at once, in each queue" },
 	{ "queues", 'Q', NUMBER, OF_BENCH, AT(queues), 1, 1024, "NUMBER",
 	  "queues, each with a thread of its own (default: 1)" },
-	{ "seconds", 't', NUMBER, OF_BENCH, AT(seconds), 1, 86400, "NUMBER",
-	  "how long (default: 5)" },
+	{ "seconds", 't', SECONDS, OF_BENCH, AT(milliseconds), 1, 86400000, "NUMBER",
+	  "how long, as 5 (default) or 0.25" },
 	{ "interrupts", 0, FLAG, OF_BENCH, AT(interrupts), 0, 0, NULL,
 	  "sleep until an interrupt when nothing is done for a while (default)" },
 	{ "poll", 0, FLAG, OF_BENCH, AT(poll), 0, 0, NULL,
@@ -76,7 +76,7 @@ void settings_init(struct settings *settings)
 {
 	*settings = (struct settings){
 		.timeout = 30, .offset = NOT_GIVEN, .lba = NOT_GIVEN, .size = NOT_GIVEN,
-		.count = NOT_GIVEN, .depth = 32, .queues = 1, .seconds = 5, .pattern = "randread",
+		.count = NOT_GIVEN, .depth = 32, .queues = 1, .milliseconds = 5000, .pattern = "randread",
 	};
 }
 
@@ -100,17 +100,19 @@ static bool has(const struct option_row *row, unsigned int command)
 
 static int set_number(const struct option_row *row, uint64_t *to, const char *value)
 {
+	bool seconds = row->kind == SECONDS;
+	double scale = seconds ? 1000 : 1;
 	uint64_t n;
 
-	if (!parse_size(value, &n))
+	if (!(seconds ? parse_seconds(value, &n) : parse_size(value, &n)))
 		return usage_error("--%s: '%s' is not a number%s", row->name, value,
 				   row->kind == SIZE ? ", as 512, 4k or 1M are" : "");
 	if (n < row->least)
-		return usage_error("--%s: '%s' is less than %ju", row->name, value,
-				   (uintmax_t)row->least);
+		return usage_error("--%s: '%s' is less than %.16g", row->name, value,
+				   (double)row->least / scale);
 	if (n > row->most)
-		return usage_error("--%s: '%s' is more than %ju", row->name, value,
-				   (uintmax_t)row->most);
+		return usage_error("--%s: '%s' is more than %.16g", row->name, value,
+				   (double)row->most / scale);
 	*to = n;
 	return OPTIONS_GO_ON;
 }

@@ -26,7 +26,7 @@ struct settings {
 	const char *pattern, *plain;
 	uint64_t nsid, timeout;
 	uint64_t offset, lba, size, count;
-	uint64_t depth, queues, seconds;
+	uint64_t depth, queues, milliseconds;
 	bool json, quiet, verify, yes, poll, interrupts, no_pin;
 };
 
@@ -135,6 +135,9 @@ uint64_t now_ns(void);
 
 /* "4k", "1M", "512" or "0x200", to a number; false when it is none. */
 bool parse_size(const char *text, uint64_t *value);
+
+/* "5" or "0.25", seconds, to milliseconds; false when it is none. */
+bool parse_seconds(const char *text, uint64_t *milliseconds);
 
 /* "64.0 MiB", into text. Returns it. */
 #define SIZE_TEXT 32

@@ -193,7 +193,7 @@ void sheet_real(struct sheet *sheet, const char *label, const char *key, double 
 {
 	char plain[400], text[80];
 
-	snprintf(plain, sizeof(plain), "%.2f", number);
+	snprintf(plain, sizeof(plain), "%.6f", number);
 	snprintf(text, sizeof(text), "%.1f%s", number, unit ? unit : "");
 	if (for_json(sheet, key))
 		put(sheet->group, key, digits(number, plain));

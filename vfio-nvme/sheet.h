@@ -44,7 +44,7 @@ void sheet_number(struct sheet *sheet, const char *label, const char *key, uint6
 /* A number of bytes. */
 void sheet_size(struct sheet *sheet, const char *label, const char *key, uint64_t bytes);
 
-/* Two digits behind the point, for people one. */
+/* Six digits behind the point, for people one. */
 void sheet_real(struct sheet *sheet, const char *label, const char *key, double number,
 		const char *unit);
 

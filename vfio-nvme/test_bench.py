@@ -13,7 +13,7 @@ from conftest import DISK, fails, run, start, vfiod, wait_for, works
 from test_disk import device_process
 
 MEMORY = 'nvme,memory=8M'
-QUICK = ['bench', '-t', '1']
+QUICK = ['bench', '-t', '0.2']
 LATENCIES = ['min', 'mean', 'p50', 'p90', 'p99', 'p99.9', 'max']
 
 
@@ -67,7 +67,7 @@ def test_settings(disk, args, settings):
 
 def test_sequential_writes_reach_everything(image):
     """From one end to the other: nothing of the image stays as it was."""
-    works('-d', f'nvme,file={image}', *QUICK, '-p', 'write', '-s', '128k', '-y')
+    works('-d', f'nvme,file={image}', 'bench', '-t', '2', '-p', 'write', '-s', '128k', '-y')
     blocks = image.read_bytes()
     assert all(any(blocks[at:at + 4096]) for at in range(0, DISK, 4096))
 
@@ -114,7 +114,9 @@ def test_plain_needs_a_file(tmp_path):
     (['--plain', 'x', '-p', 'write'], '--plain only reads'),
     (['-p', 'write'], 'destroys what is on the disk; if that is meant, say --yes'),
     (['-Q', '0'], "--queues: '0' is less than 1"),
-    (['-t', '0'], "--seconds: '0' is less than 1"),
+    (['-t', '0'], "--seconds: '0' is less than 0.001"),
+    (['-t', '86400.001'], "--seconds: '86400.001' is more than 86400"),
+    (['-t', '1e3'], "--seconds: '1e3' is not a number"),
     (['-s', '0'], "--size: '0' is less than 1"),
 ])
 def test_usage(args, says):

@@ -103,6 +103,23 @@ static void test_sizes(void **state)
 		assert_false(parse_size(bad[i], &value));
 }
 
+static void test_seconds(void **state)
+{
+	static const char *const bad[] = {
+		"", ".", ".5", "5.", "1.2345", "-1", "1e3", "1 ", " 1", "1.5s", "1.-5", "1234567890123456",
+	};
+	uint64_t value;
+
+	assert_true(parse_seconds("5", &value));
+	assert_int_equal(value, 5000);
+	assert_true(parse_seconds("0.25", &value));
+	assert_int_equal(value, 250);
+	assert_true(parse_seconds("1.007", &value));
+	assert_int_equal(value, 1007);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(parse_seconds(bad[i], &value));
+}
+
 static void test_texts(void **state)
 {
 	char text[TIME_TEXT > SIZE_TEXT ? TIME_TEXT : SIZE_TEXT];
@@ -123,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_percentiles),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_seconds),
 		cmocka_unit_test(test_texts),
 	};
 

@@ -103,7 +103,7 @@ static void test_numbers(void **state)
 	sheet_size(sheet, "n", "n", 1 << 20);
 	assert_string_equal(value(sheet, "n"), "1048576");
 	sheet_real(sheet, "n", "n", 1.0 / 3, " s");
-	assert_string_equal(value(sheet, "n"), "0.33");
+	assert_string_equal(value(sheet, "n"), "0.333333");
 	sheet_yes(sheet, "n", "n", true);
 	assert_string_equal(value(sheet, "n"), "true");
 }

@@ -137,7 +137,7 @@ int bench_run(struct bench *bench)
 
 	choose_processors(bench);
 	atomic_store(&bench->running, bench->queues);
-	bench->deadline = now_ns() + bench->program->settings.seconds * 1000000000u;
+	bench->deadline = now_ns() + bench->program->settings.milliseconds * 1000000u;
 	if (bench->queues == 1)
 		thread(&bench->workers[0]);
 	else
