@@ -41,10 +41,14 @@ fuzz:
 torture: all
 	@VFIO_BUILD="$(CURDIR)/build" tests/torture/torture.py $(SECONDS)
 
+# Random work on NVMe disks that are reset and killed meanwhile, each read checked: SECONDS for each of four.
+nvme-torture: all
+	@VFIO_BUILD="$(CURDIR)/build" tests/nvme-torture/check.py --seconds $(SECONDS)
+
 install: all
 	@meson install -C build
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
-.PHONY: all setup demo test bench fuzz torture install clean
+.PHONY: all setup demo test bench fuzz torture nvme-torture install clean
