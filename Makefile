@@ -41,7 +41,7 @@ fuzz:
 torture: all
 	@VFIO_BUILD="$(CURDIR)/build" tests/torture/torture.py $(SECONDS)
 
-# Random work on NVMe disks that are reset and killed meanwhile, each read checked: SECONDS for each of four.
+# Random work on NVMe disks that are reset and killed meanwhile, each read checked: SECONDS for each.
 nvme-torture: all
 	@VFIO_BUILD="$(CURDIR)/build" tests/nvme-torture/check.py --seconds $(SECONDS)
 

@@ -9,9 +9,9 @@ A disk is a controller with two namespaces, of blocks of 512 and of 4096 bytes:
     memory         in the checker's own process
     uring          files behind a socket, by io_uring; now and then the device's process is killed
     sync           the same, by system calls
+    direct         as uring, beside the page cache
     socket         memory behind a socket
-    uring-here     files in the checker's own process
-    sync-here
+    uring-here     files in the checker's own process; so sync-here, direct-here
 
 nvme-checker does the work and finds the faults; its head says what it does. A disk gets N seconds
 (60), or so many rounds. The seed, printed, gives the same commands again.
@@ -55,8 +55,11 @@ class Disk:
             namespaces = [f'memory={size}{options}' for size, options in zip(SIZES, OPTIONS)]
         else:
             self.images = [directory / f'{name}-{size}.img' for size in SIZES]
-            namespaces = [f'file={image}{options}' for image, options in zip(self.images, OPTIONS)]
-            namespaces.append('io=' + name.removesuffix('-here'))
+            kind = name.removesuffix('-here')
+            direct = ',direct' if kind == 'direct' else ''
+            namespaces = [f'file={image}{options}{direct}'
+                          for image, options in zip(self.images, OPTIONS)]
+            namespaces.append('io=sync' if kind == 'sync' else 'io=uring')
         self.string = ','.join([str(BUILD / 'devices' / 'nvme' / 'nvme.so'), *namespaces])
         self.socket = directory / f'{name}.sock'
         self.vfiod = None
@@ -144,10 +147,10 @@ def main():
     parser.add_argument('--rounds', type=int)
     parser.add_argument('--seed', type=int, default=random.randrange(1, 1 << 32))
     parser.add_argument('disks', nargs='*', metavar='DISK',
-                        default=['memory', 'uring', 'sync', 'socket'])
+                        default=['memory', 'uring', 'sync', 'direct', 'socket'])
     asked = parser.parse_args()
     arguments = [f'--rounds={asked.rounds}'] if asked.rounds else [f'--seconds={asked.seconds}']
-    directory = pathlib.Path(tempfile.mkdtemp(prefix='vfio-nvme-'))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='vfio-nvme-', dir='/var/tmp'))
     directory.chmod(0o755)
     for name in asked.disks:
         disk = Disk(name, directory)

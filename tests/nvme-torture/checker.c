@@ -152,9 +152,10 @@ static void report(const struct counts *n)
 	       "several possible contents, %llu were of two writes in the order other than sent\n",
 	       n->blocks_read, n->blocks_compared, n->ambiguous, n->swapped);
 	printf("%llu resets, %llu of the function, %llu queues replaced, %llu aborts (%llu of a "
-	       "command), %llu times closed and opened, %llu kills, %llu formats, %llu naps, "
-	       "%llu events told\n", n->resets, n->function_resets, n->queues, n->aborts,
-	       n->aborted, n->reopened, n->kills, n->formats, n->naps, n->events);
+	       "command), %llu times closed and opened, %llu kills, %llu formats, %llu write "
+	       "caches switched, %llu naps, %llu events told\n", n->resets, n->function_resets, n->queues, n->aborts,
+	       n->aborted, n->reopened, n->kills, n->formats,
+	       n->caches, n->naps, n->events);
 	printf("%llu writes without an answer (%llu times one was read later), %llu commands left "
 	       "out, %llu pages looked at for late writes, %llu sweeps, %llu images\n", n->unknown,
 	       n->unknown_done, n->skipped, n->pages_looked_at, n->sweeps, n->images);

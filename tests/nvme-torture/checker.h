@@ -66,7 +66,7 @@ struct counts {
 	unsigned long long blocks_read, blocks_compared, bytes_written;
 	unsigned long long ambiguous, swapped, unknown, unknown_done, skipped, errors;
 	unsigned long long resets, function_resets, queues, aborts, aborted, reopened, kills;
-	unsigned long long formats, naps, sweeps, events, pages_looked_at, images;
+	unsigned long long formats, caches, naps, sweeps, events, pages_looked_at, images;
 };
 
 struct checker {

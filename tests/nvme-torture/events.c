@@ -125,6 +125,20 @@ static int format(struct checker *c, struct chance *chance)
 	return ret < 0 ? ret : work_sweep(c);
 }
 
+/* 5.21.1.6: with a volatile write cache or without, until the next reset. */
+static int switch_cache(struct checker *c, struct chance *chance)
+{
+	const struct vfio_nvme_command cmd = {
+		.opcode = VFIO_NVME_SET_FEATURES, .cdw10 = htole32(VFIO_NVME_FEATURE_WRITE_CACHE),
+		.cdw11 = htole32((uint32_t)below(chance, 2)),
+	};
+
+	if (!(vfio_nvme_identity(c->nvme)->vwc & 1))
+		return 0;
+	c->counts.caches++;
+	return check(c, vfio_nvme_admin(c->nvme, &cmd, NULL, 0, false, NULL), "Set Features");
+}
+
 /* Sleep, so that the device does, too. */
 static int nap(struct checker *c, struct chance *chance)
 {
@@ -259,7 +273,7 @@ static int happen(struct checker *c, struct chance *chance)
 	static const struct kind kinds[] = {
 		{ 8, nothing }, { 10, finish }, { 6, sweep }, { 10, nap }, { 12, reset },
 		{ 6, reset_function }, { 12, replace_queue }, { 12, abort_some }, { 2, format },
-		{ 3, reopen }, { 4, ask_for_death },
+		{ 5, switch_cache }, { 3, reopen }, { 8, ask_for_death },
 	};
 	unsigned int n = sizeof(kinds) / sizeof(kinds[0]) - !c->kills, sum = 0, i = 0;
 	uint64_t at;

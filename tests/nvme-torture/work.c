@@ -8,7 +8,8 @@
 /* How the commands of a while are. */
 struct mix {
 	unsigned int weights[6];	/* of: */
-	unsigned int hot, large;	/* percent */
+	unsigned int hot, large, fua;	/* percent */
+	unsigned int hot_blocks;	/* where many commands meet */
 	unsigned int ring;		/* percent: behind a command the controller is told, */
 	unsigned int collect;		/* and answers are taken */
 };
@@ -28,8 +29,10 @@ static struct mix draw_mix(struct chance *chance)
 		{ 30, 30, 0, 0, 40, 0 },
 	};
 	struct mix mix = {
-		.hot = (unsigned int)below(chance, 100),
-		.large = (unsigned int)below(chance, 12),
+		.hot = (unsigned int)below(chance, 101),
+		.hot_blocks = percent(chance, 30) ? HOT_BLOCKS / 8 : HOT_BLOCKS,
+		.large = percent(chance, 10) ? 60 : (unsigned int)below(chance, 12),
+		.fua = percent(chance, 20) ? 100 : (unsigned int)below(chance, 20),
 		.ring = percent(chance, 50) ? 100 : (unsigned int)below(chance, 60),
 		.collect = (unsigned int)below(chance, 30),
 	};
@@ -58,7 +61,7 @@ static struct extent draw_extent(struct chance *chance, const struct mix *mix,
 				 const struct disk *disk, bool has_data)
 {
 	uint64_t most = has_data ? disk->ns->max_blocks : disk->blocks;
-	uint64_t here = percent(chance, mix->hot) ? HOT_BLOCKS : disk->blocks;
+	uint64_t here = percent(chance, mix->hot) ? mix->hot_blocks : disk->blocks;
 	struct extent e;
 
 	if (most > MAX_DATA / disk->block && has_data)
@@ -106,7 +109,7 @@ static void draw(struct checker *c, struct chance *chance, const struct mix *mix
 {
 	*cmd = (struct command){
 		.opcode = draw_opcode(chance, mix),
-		.fua = percent(chance, 10),
+		.fua = percent(chance, mix->fua),
 		.queue = (unsigned int)below(chance, c->nqueues),
 		.disk = &c->disks[below(chance, c->ndisks)],
 		.shape = any(chance),
