@@ -85,7 +85,7 @@ static int allow_listed(scmp_filter_ctx filter)
  * files and to reading and writing them (IORING_REGISTER_RESTRICTIONS): to make one or to change one is
  * not on the list. Nor is to use one by a descriptor, which may be a ring without restrictions that a
  * client has made and passed; only by its number among those that the thread had registered before
- * (IORING_REGISTER_RING_FDS).
+ * (IORING_REGISTER_RING_FDS). What was registered it may give back, as it does in the end.
  */
 static int allow_rings(scmp_filter_ctx filter)
 {
@@ -93,7 +93,15 @@ static int allow_rings(scmp_filter_ctx filter)
 							  IORING_ENTER_REGISTERED_RING,
 							  IORING_ENTER_REGISTERED_RING);
 
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_enter), 1, is_registered);
+	static const unsigned int gives_back[] = { IORING_UNREGISTER_FILES,
+						   IORING_UNREGISTER_RING_FDS };
+	int ret;
+
+	ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_enter), 1, is_registered);
+	for (size_t i = 0; i < sizeof(gives_back) / sizeof(gives_back[0]) && ret == 0; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_register), 1,
+				       SCMP_A1(SCMP_CMP_EQ, gives_back[i], 0));
+	return ret;
 }
 
 static int allow_conditional(scmp_filter_ctx filter)

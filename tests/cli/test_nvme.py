@@ -66,6 +66,16 @@ def test_data_come_and_go(serve, directory, image, how, lend):
 
 
 @io
+def test_orderly_end(serve, directory, image, how):
+    vfiod = serve(f'nvme,file={image},io={how}')
+    with nvme.Disk(directory / 's') as disk:
+        assert disk.write(0, b'end' + bytes(509)) == 0
+    assert vfiod.stop() == 0
+    assert 'killed' not in vfiod.log()
+    assert contents(image, 0, 1)[:3] == b'end'
+
+
+@io
 def test_what_was_flushed_survives_the_device_process(serve, directory, image, how):
     vfiod = serve(f'nvme,file={image},io={how}')
     disk_of_before, generator = None, random.Random(2)
