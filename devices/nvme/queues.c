@@ -168,6 +168,7 @@ static void look_at_head(struct nvme *n, struct cq *cq)
 		cq->bad_doorbell = false;
 	} else if (!cq->bad_doorbell) {
 		cq->bad_doorbell = true;
+		error_log(n, NULL, NULL, VFIO_NVME_INVALID_FIELD);
 		event_raise(n, EVENT_ERROR, EVENT_INVALID_VALUE, VFIO_NVME_LOG_ERRORS);
 	}
 }
@@ -300,9 +301,11 @@ static bool execute(struct nvme *n, struct sq *sq, const struct vfio_nvme_comman
 static void bad_tail(struct nvme *n, struct sq *sq, uint32_t tail)
 {
 	sq->tail = tail;
-	if (!sq->bad_doorbell)
-		event_raise(n, EVENT_ERROR, EVENT_INVALID_VALUE, VFIO_NVME_LOG_ERRORS);
+	if (sq->bad_doorbell)
+		return;
 	sq->bad_doorbell = true;
+	error_log(n, sq, NULL, VFIO_NVME_INVALID_FIELD);
+	event_raise(n, EVENT_ERROR, EVENT_INVALID_VALUE, VFIO_NVME_LOG_ERRORS);
 }
 
 /* The head moves on before the command is executed, since the answer tells it. */

@@ -248,10 +248,14 @@ static void events_of_namespaces(void **state)
 	assert_int_equal(list[0], 0);
 }
 
-/* A doorbell beyond its queue is an event, once, and nothing else. It waits for a request. */
+/*
+ * A doorbell beyond its queue is an event and an error of no command, once, and nothing else. The
+ * event waits for a request.
+ */
 static void events_of_doorbells(void **state)
 {
 	struct host *h = *state;
+	const struct vfio_nvme_error_entry *e;
 
 	host_make_queues(h, 1, 16);
 	host_ring(h, 1, false, 16);
@@ -262,6 +266,11 @@ static void events_of_doorbells(void **state)
 	assert_true(host_silent(h, 0));
 	host_ring(h, 1, false, 0);
 	assert_int_equal(host_io(h, 1, VFIO_NVME_READ, 1, 0, 1), VFIO_NVME_SUCCESS);
+	e = log_page(h, 1, 128, 0);
+	assert_int_equal(le64toh(e[0].count), 1);
+	assert_int_equal(le16toh(e[0].sqid), 1);
+	assert_int_equal(e[0].cid, 0xffff);
+	assert_int_equal(e[1].count, 0);
 }
 
 /* What nobody has asked for waits, each thing once, in its order; and each type for its log page. */
