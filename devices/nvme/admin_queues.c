@@ -120,8 +120,8 @@ static uint16_t find_buffer(struct nvme *n, struct ring *ring, uint64_t iova)
 }
 
 /*
- * Both must be memory that is used in place: a doorbell that has to be asked for is worth nothing. A
- * driver that is refused goes on with the registers.
+ * Both must be memory that is used in place: a doorbell that has to be asked for is worth nothing.
+ * A driver that is refused goes on with the registers.
  */
 uint16_t doorbell_buffers(struct nvme *n, const struct vfio_nvme_command *cmd, uint32_t *result)
 {

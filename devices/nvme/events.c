@@ -65,7 +65,7 @@ void event_raise(struct nvme *n, uint8_t type, uint8_t info, uint8_t log_page)
 	poll_wake(n);
 }
 
-/* 5.14: the page has been read: what it told is known, and the next events of its types can be told. */
+/* 5.14: the page has been read: what it told is known, and the next events of its types can be. */
 void events_read(struct nvme *n, uint8_t log_page)
 {
 	switch (log_page) {
@@ -89,8 +89,8 @@ void events_reset(struct nvme *n)
 }
 
 /*
- * Room for the answer is kept in the completion queue, so that of a small one the requests must leave
- * a place for other commands.
+ * Room for the answer is kept in the completion queue, so that of a small one the requests must
+ * leave a place for other commands.
  */
 uint16_t async_event(struct nvme *n, const struct vfio_nvme_command *cmd, uint32_t *result)
 {

@@ -292,7 +292,8 @@ static uint16_t check_scope(struct nvme *n, const struct feature *feature, uint3
 {
 	if ((feature->capabilities & OF_NAMESPACE) || nsid == 0 || nsid == BROADCAST)
 		return VFIO_NVME_SUCCESS;
-	return namespace_of(n, nsid) ? VFIO_NVME_FEATURE_NOT_NAMESPACE : VFIO_NVME_INVALID_NAMESPACE;
+	return namespace_of(n, nsid) ? VFIO_NVME_FEATURE_NOT_NAMESPACE :
+				       VFIO_NVME_INVALID_NAMESPACE;
 }
 
 uint16_t set_features(struct nvme *n, const struct vfio_nvme_command *cmd, uint32_t *result)

@@ -51,7 +51,7 @@ static uint16_t check(struct nvme *n, uint32_t nsid, uint32_t cdw10)
 	return status;
 }
 
-/* The contents stay as bytes, unless they are to be erased. A last part of a block is out of reach. */
+/* The bytes stay, unless they are to be erased. A last part of a block is out of reach. */
 static uint16_t format_one(struct nvme *n, struct namespace *ns, uint32_t cdw10)
 {
 	uint32_t shift = format_shift(LBAF(cdw10));

@@ -212,7 +212,8 @@ uint16_t get_log_page(struct nvme *n, const struct vfio_nvme_command *cmd, uint3
 	if (!log)
 		return VFIO_NVME_LOG_PAGE_INVALID;
 	if (nsid != 0 && nsid != BROADCAST)
-		return namespace_of(n, nsid) ? VFIO_NVME_INVALID_FIELD : VFIO_NVME_INVALID_NAMESPACE;
+		return namespace_of(n, nsid) ? VFIO_NVME_INVALID_FIELD :
+					       VFIO_NVME_INVALID_NAMESPACE;
 	if (offset % 4 || offset > log->size || dwords > MAX_TRANSFER / 4)
 		return VFIO_NVME_INVALID_FIELD;
 	status = give_log(n, cmd, log, offset, (size_t)dwords * 4);

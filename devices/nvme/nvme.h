@@ -351,8 +351,8 @@ uint16_t admin_execute(struct nvme *n, const struct vfio_nvme_command *cmd, uint
 typedef uint16_t admin_execute_fn(struct nvme *n, const struct vfio_nvme_command *cmd,
 				  uint32_t *result);
 
-admin_execute_fn create_cq, create_sq, delete_cq, delete_sq, doorbell_buffers, identify, set_features,
-	get_features, get_log_page, async_event, abort_command, format_nvm;
+admin_execute_fn create_cq, create_sq, delete_cq, delete_sq, doorbell_buffers, identify,
+	set_features, get_features, get_log_page, async_event, abort_command, format_nvm;
 bool admin_supports(uint8_t opcode);
 
 /* identify.c */

@@ -55,7 +55,8 @@ static void power_on(struct nvme *n)
 /* The life ends first: what files still have of it is not answered any more. */
 void controller_reset(struct nvme *n)
 {
-	if (VFIO_NVME_GET(n->cc, CC_EN) && VFIO_NVME_GET(n->csts, CSTS_SHST) == VFIO_NVME_SHST_NORMAL)
+	if (VFIO_NVME_GET(n->cc, CC_EN) &&
+	    VFIO_NVME_GET(n->csts, CSTS_SHST) == VFIO_NVME_SHST_NORMAL)
 		n->counters.unsafe_shutdowns++;
 	if (n->life++ == 0)
 		power_on(n);
@@ -108,7 +109,8 @@ static bool can_enable(const struct nvme *n)
 
 bool controller_has_entry_sizes(const struct nvme *n)
 {
-	return VFIO_NVME_GET(n->cc, CC_IOSQES) == IOSQES && VFIO_NVME_GET(n->cc, CC_IOCQES) == IOCQES;
+	return VFIO_NVME_GET(n->cc, CC_IOSQES) == IOSQES &&
+	       VFIO_NVME_GET(n->cc, CC_IOCQES) == IOCQES;
 }
 
 static void enable(struct nvme *n)
@@ -158,8 +160,8 @@ static void cc_write(struct nvme *n, uint32_t value)
 /* ---- 3.1: accesses ------------------------------------------------------------------------- */
 
 /*
- * 4 bytes. Registers of what the controller does not have (NSSR, memory buffers, boot partitions) read
- * as 0, which says so.
+ * 4 bytes. Registers of what the controller does not have (NSSR, memory buffers, boot partitions)
+ * read as 0, which says so.
  */
 static uint32_t read_half(const struct nvme *n, uint64_t offset)
 {

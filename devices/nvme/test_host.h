@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least of a driver that an NVMe controller works with, for tests of devices/nvme: commands as they
- * are, one at a time or as they come. It asserts (cmocka) what every controller has to do, and gives
- * the rest to the test.
+ * The least of a driver that an NVMe controller works with, for tests of devices/nvme: commands as
+ * they are, one at a time or as they come. It asserts (cmocka) what every controller has to do, and
+ * gives the rest to the test.
  */
 #ifndef TEST_HOST_H
 #define TEST_HOST_H

@@ -273,7 +273,7 @@ static void events_of_doorbells(void **state)
 	assert_int_equal(e[1].count, 0);
 }
 
-/* What nobody has asked for waits, each thing once, in its order; and each type for its log page. */
+/* What nobody has asked for waits, each thing once, in its order; each type for its log page. */
 static void events_wait(void **state)
 {
 	struct host *h = *state;
@@ -290,7 +290,7 @@ static void events_wait(void **state)
 	}
 	told(h, ask(h), TOO_WARM);
 	told(h, ask(h), BAD_VALUE);
-	assert_int_equal(set(h, 0x04, 295), VFIO_NVME_SUCCESS);		/* masked; it is not in the way */
+	assert_int_equal(set(h, 0x04, 295), VFIO_NVME_SUCCESS);	/* masked; not in the way */
 	told(h, ask(h), CHANGED);
 	cid = ask(h);
 	assert_true(host_silent(h, 0));
@@ -389,8 +389,8 @@ int main(int argc, char **argv)
 		TEST(errors_are_logged), TEST(health), TEST(firmware_and_effects),
 		TEST(parts_of_pages), TEST(bad_logs),
 		TEST(events_of_temperature), TEST(events_of_namespaces),
-		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests), TEST(small_queues),
-		TEST(requests_are_aborted),
+		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests),
+		TEST(small_queues), TEST(requests_are_aborted),
 	};
 
 	host_take_road(argc, argv);

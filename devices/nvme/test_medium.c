@@ -87,8 +87,8 @@ static void holes_are_free(void **state)
 	assert_int_equal(le64toh(d->nsze), SIZE / BLOCK);
 	assert_int_equal(le64toh(d->ncap), SIZE / BLOCK);
 	write_blocks(b, 100, 16, 0x5a);
-	assert_int_equal(host_run(&b->h, 1, (command){ .opcode = VFIO_NVME_FLUSH, .nsid = htole32(1) }),
-			 VFIO_NVME_SUCCESS);
+	assert_int_equal(host_run(&b->h, 1, (command){ .opcode = VFIO_NVME_FLUSH,
+		.nsid = htole32(1) }), VFIO_NVME_SUCCESS);
 	d = identify(&b->h, VFIO_NVME_CNS_NAMESPACE, 1);
 	assert_int_equal(fstat(b->fd, &st), 0);
 	assert_int_equal(le64toh(d->nuse), st.st_blocks);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A driver that has gone mad: commands, doorbells and registers at random, most of them nearly right.
- * The controller must not mind: after a reset it works as ever, and no memory but the driver's is
+ * A driver that has gone mad: commands, doorbells and registers at random, most nearly right. The
+ * controller must not mind: after a reset it works as ever, and no memory but the driver's is
  * touched (the sanitizers look). The numbers are the same each time.
  */
 #include <endian.h>
