@@ -136,3 +136,15 @@ def test_thread(thread, tmp_path):
 def test_is_short_and_named_in_the_readme(source):
     assert len(source.read_text().splitlines()) <= 64
     assert f'`{source.name}`' in (HERE / 'README.md').read_text()
+
+
+def test_disk(tmp_path):
+    image = tmp_path / 'disk.img'
+    image.touch()
+    os.truncate(image, 1 << 20)
+    for number in range(3):
+        expected = (f'namespace 1: 2048 blocks of 512 bytes\n'
+                    f'block 0 begins with {number}; now it is one more\n')
+        assert run('disk', f'nvme,file={image}') == (0, expected, '')
+    status, _, err = run('disk', f'nvme,file={image},ro')
+    assert (status, err) == (1, 'write: namespace is write protected\n')

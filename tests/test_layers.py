@@ -32,7 +32,7 @@ PUBLIC_MAY = {'linux/vfio.h', 'stdbool.h', 'stddef.h', 'stdint.h', 'stdio.h', 's
 
 PROGRAMS = ('vfiod', 'lsvfio', 'vfio-nvme', 'devices', 'drivers', 'examples')
 # Programs over a driver of ours see the one header that it shows to the world, in <>.
-USES = {'vfio-nvme': {'drivers/nvme/vfio-nvme.h'}}
+USES = {program: {'drivers/nvme/vfio-nvme.h'} for program in ('vfio-nvme', 'examples')}
 FOLDERS = ('src', 'include', 'fuzz', 'bench') + PROGRAMS
 DRAWERS = {'util', 'utils', 'common', 'core', 'misc', 'helper', 'helpers'}
 NEEDS_LICENCE = {'.c', '.h', '.py', '.sh', '.map'}
