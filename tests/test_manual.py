@@ -21,6 +21,13 @@ def exported_calls():
     return re.findall(r'^\t(vfio_\w+);$', text, re.MULTILINE)
 
 
+def driver_calls():
+    """The calls that the NVMe driver's header declares."""
+    text = (SOURCE / 'drivers' / 'nvme' / 'vfio-nvme.h').read_text(encoding='utf-8')
+    text = re.sub(r'/\*.*?\*/', ' ', text, flags=re.DOTALL)
+    return sorted(set(re.findall(r'\b(vfio_nvme_\w+)\s*\(', text)))
+
+
 def built(name):
     """The lines of a page that was built, without roff's escapes."""
     text = (BUILD / 'man' / name).read_text(encoding='utf-8')
@@ -122,7 +129,7 @@ def test_codes_that_pages_name(page):
 
 # ---- calls ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('call', exported_calls())
+@pytest.mark.parametrize('call', exported_calls() + driver_calls())
 def test_every_call_has_a_page(call):
     """A page or a link to one, which has the call's name where whatis(1) looks for it."""
     lines = built(f'{call}.3')
@@ -135,9 +142,10 @@ def test_every_call_has_a_page(call):
 
 
 def test_no_page_for_a_call_that_is_not_there():
-    """Section 3 has the exported calls, and the symbol of a module."""
+    """Section 3 has the exported calls, those of the driver, and the symbol of a module."""
     pages = {path.stem for path in (BUILD / 'man').glob('*.3')}
-    assert pages == {*exported_calls(), 'vfio_device_module'}
+    assert len(driver_calls()) > 20
+    assert pages == {*exported_calls(), *driver_calls(), 'vfio_nvme', 'vfio_device_module'}
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
@@ -172,7 +180,7 @@ def c_programs():
     """Synopses and examples: each block that includes a header of ours."""
     for page in PAGES:
         blocks = literal_blocks(page.read_text(encoding='utf-8'))
-        for number, block in enumerate(b for b in blocks if '#include <vfio/' in b):
+        for number, block in enumerate(b for b in blocks if re.search('#include <vfio[/-]', b)):
             yield pytest.param(block, id=f'{page.name}-{number}')
 
 
@@ -190,6 +198,6 @@ def test_program_compiles(program, tmp_path):
     path.write_text(program, encoding='utf-8')
     result = subprocess.run(
         [*COMPILER, '-std=gnu11', '-fsyntax-only', '-Wall', '-Wextra', '-Wno-unused-parameter',
-         '-Werror', f'-I{SOURCE / "include"}', str(path)],
+         '-Werror', f'-I{SOURCE / "include"}', f'-I{SOURCE / "drivers" / "nvme"}', str(path)],
         capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr

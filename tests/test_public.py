@@ -13,8 +13,9 @@ SOURCE = pathlib.Path(os.environ['VFIO_SOURCE'])
 BUILD = pathlib.Path(os.environ['VFIO_BUILD'])
 HEADERS = sorted(p.relative_to(SOURCE / 'include').as_posix()
                  for p in (SOURCE / 'include').rglob('*.h'))
+DRIVER = SOURCE / 'drivers/nvme/vfio-nvme.h'
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only',
-          '-I', str(SOURCE / 'include')]
+          '-I', str(SOURCE / 'include'), '-I', str(DRIVER.parent)]
 COMPILERS = {
     'C11': [os.environ.get('CC', 'cc'), '-std=c11', '-x', 'c', '-Wstrict-prototypes', *STRICT],
     'C++17': [os.environ.get('CXX', 'c++'), '-std=c++17', '-x', 'c++', *STRICT],
@@ -27,14 +28,16 @@ def text_of(header):
     return re.sub(r'/\*.*?\*/', ' ', text, flags=re.S)
 
 
+def functions_of(header):
+    """The functions that a header declares."""
+    # Macros take no part: a declaration is on a line that is not the preprocessor's.
+    lines = [l for l in text_of(header).splitlines() if not l.lstrip().startswith('#')]
+    return set(re.findall(r'\b(vfio_[a-z0-9_]+)\s*\(', '\n'.join(lines)))
+
+
 def declared():
     """Every function that the public headers declare."""
-    found = set()
-    for header in HEADERS:
-        # Macros take no part: a declaration is on a line that is not the preprocessor's.
-        lines = [l for l in text_of(header).splitlines() if not l.lstrip().startswith('#')]
-        found.update(re.findall(r'\b(vfio_[a-z0-9_]+)\s*\(', '\n'.join(lines)))
-    return found
+    return set().union(*map(functions_of, HEADERS))
 
 
 def mapped():
@@ -70,7 +73,7 @@ def compile_text(language, text):
 
 def check_headers():
     problems = []
-    for header in HEADERS:
+    for header in [*HEADERS, DRIVER.name]:
         ours, kernel = f'#include <{header}>\n', '#include <linux/vfio.h>\n'
         for language in COMPILERS:
             for how, text in (('alone', ours), ('twice', ours + ours),
@@ -98,6 +101,31 @@ def check_names():
     problems += compare('exported, but declared nowhere', in_library, in_headers)
     if len(in_headers) < 50 or 'vfio_open' not in in_library:
         problems.append(f'self-check: only {len(in_headers)} declarations found')
+    return problems
+
+
+def driver_names():
+    """What the NVMe driver's library has for users, and what its parts have for each other."""
+    out = subprocess.run(['nm', '--defined-only', '--extern-only', '--format=posix',
+                          str(BUILD / 'drivers/nvme/libvfio-nvme.a')],
+                         check=True, capture_output=True, text=True).stdout
+    names = {line.split()[0] for line in out.splitlines() if len(line.split()) > 2}
+    public = {name for name in names if name.startswith('vfio_')}
+    return public, names - public
+
+
+def check_driver():
+    in_header = functions_of(DRIVER)
+    in_library, inside = driver_names()
+    problems = compare('vfio-nvme.h declares, but the library lacks', in_header, in_library)
+    problems += compare('in the NVMe driver, but declared nowhere', in_library, in_header)
+    problems += [f'in the NVMe driver, without its prefix: {name}' for name in sorted(inside)
+                 if not name.startswith(('nvme_', '__', '_Z', '.'))]
+    page = (SOURCE / 'man' / 'vfio_nvme.3.rst').read_text()
+    problems += [f'not in man/vfio_nvme.3.rst: {name}' for name in sorted(in_header)
+                 if f'**{name}**' not in page]
+    if len(in_header) < 20 or not inside:
+        problems.append(f'self-check: only {len(in_header)} calls of the NVMe driver found')
     return problems
 
 
@@ -129,7 +157,7 @@ def check_codes():
 
 
 def main():
-    problems = check_headers() + check_names() + check_manual() + check_codes()
+    problems = check_headers() + check_names() + check_driver() + check_manual() + check_codes()
     print('\n'.join(problems) or f'{len(HEADERS)} headers, {len(declared())} functions, '
           f'{len(error_codes())} error codes: all as declared')
     return 1 if problems else 0
