@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the NVMe driver itself costs: the instructions of a read of 4 KiB, from vfio_nvme_read() until
- * vfio_nvme_poll() has its answer, on a queue in plain memory. A controller of a few lines answers;
- * what it and the caller make is measured alone and taken off.
+ * What the NVMe driver itself costs: the instructions of a read of 4 KiB, from vfio_nvme_read()
+ * until vfio_nvme_poll() has its answer, on a queue in plain memory. A controller of a few lines
+ * answers; what it and the caller make is measured alone and taken off.
  */
 #include <stdio.h>
 #include <stdlib.h>

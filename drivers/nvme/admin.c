@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The admin queue: one command at a time, which is waited for, and asynchronous event requests beside
- * it. Its data go through a buffer of the driver's own.
+ * The admin queue: one command at a time, which is waited for, and asynchronous event requests
+ * beside it. Its data go through a buffer of the driver's own.
  */
 #include <errno.h>
 #include <string.h>
@@ -76,7 +76,8 @@ static int reap(struct vfio_nvme *nvme, struct vfio_nvme_done *done)
 		if (n == -EPROTO) {
 			nvme_error(nvme, EPROTO, VFIO_E_DEVICE, VFIO_BY_MODEL,
 				   "reset the controller: vfio_nvme_reset()",
-				   "nvme: the controller answered an admin command that nobody sent");
+				   "nvme: the controller answered an admin command that nobody "
+				   "sent");
 			return nvme_stop(nvme);
 		}
 		if (n < 0)
@@ -91,11 +92,12 @@ static int reap(struct vfio_nvme *nvme, struct vfio_nvme_done *done)
 static int wait_for_answer(struct vfio_nvme *nvme, struct vfio_nvme_done *done)
 {
 	int64_t end = nvme_now_ms() + nvme->options.timeout_ms;
+	int fd = nvme->fds ? nvme->fds[0] : -1;
 	int n = reap(nvme, done);
 
 	for (unsigned int i = 1; n == 0 && nvme_now_ms() < end; i++) {
 		int64_t ret = i < LOOKS ? vfio_dispatch(nvme->dev) :
-					  vfio_irq_wait(nvme->dev, nvme->fds ? nvme->fds[0] : -1, 1);
+					  vfio_irq_wait(nvme->dev, fd, 1);
 
 		n = reap(nvme, done);
 		if (n != 0)
@@ -121,8 +123,8 @@ static int check_arguments(struct vfio_nvme *nvme, const struct vfio_nvme_comman
 		return 0;
 	return nvme_error(nvme, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
 			  "send or ask for less, in multiples of 4 bytes",
-			  "nvme: admin command %02xh: %zu bytes of data: this controller takes up to "
-			  "%zu, in whole dwords", cmd->opcode, len, most);
+			  "nvme: admin command %02xh: %zu bytes of data: this controller takes up "
+			  "to %zu, in whole dwords", cmd->opcode, len, most);
 }
 
 static int timed_out(struct vfio_nvme *nvme, const struct vfio_nvme_command *cmd)
@@ -232,6 +234,7 @@ int vfio_nvme_log(struct vfio_nvme *nvme, uint8_t page, uint32_t nsid, void *dat
 
 	if (len == 0)
 		return nvme_error(nvme, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
-				  "ask for at least 4 bytes", "nvme: log page %02xh: no bytes", page);
+				  "ask for at least 4 bytes", "nvme: log page %02xh: no bytes",
+				  page);
 	return vfio_nvme_admin(nvme, &cmd, data, len, false, NULL);
 }

@@ -243,8 +243,8 @@ static int check_class(struct vfio_nvme *nvme)
 		return 0;
 	return nvme_error(nvme, ENODEV, VFIO_E_NO_DEVICE, VFIO_BY_LIBRARY,
 			  "name an NVMe controller",
-			  "nvme: the device is of class %06" PRIx32 ", not %06x, NVM Express", class,
-			  CLASS);
+			  "nvme: the device is of class %06" PRIx32 ", not %06x, NVM Express",
+			  class, CLASS);
 }
 
 /* 3.1.1: what the controller can do; and can this driver? */
@@ -274,7 +274,8 @@ static int read_identity(struct vfio_nvme *nvme)
 	if (ret < 0)
 		return ret;
 	if ((id->sqes & 0xf) > 6 || id->sqes >> 4 < 6 || (id->cqes & 0xf) > 4 || id->cqes >> 4 < 4)
-		return unfit(nvme, "Identify: SQES and CQES do not allow entries of 64 and 16 bytes",
+		return unfit(nvme,
+			     "Identify: SQES and CQES do not allow entries of 64 and 16 bytes",
 			     (uint64_t)id->cqes << 8 | id->sqes);
 	nvme->max_bytes = id->mdts && id->mdts < 9 ? NVME_PAGE << id->mdts : NVME_MAX_DATA;
 	/* 1: as they come; 2: in dwords, as all that is sent here. */

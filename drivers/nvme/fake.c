@@ -16,7 +16,20 @@ void fake_hold(struct fake *fake, unsigned int id, const struct vfio_nvme_comman
 
 /* ---- queues --------------------------------------------------------------------------------- */
 
-void fake_answer(struct fake *fake, unsigned int id, uint16_t cid, uint16_t status, uint32_t result)
+/* The dword with the phase tag last, and at once: another thread may look at it. */
+static void write_answer(struct fake *fake, uint64_t iova, const struct vfio_nvme_completion *c)
+{
+	struct vfio_span span;
+	uint32_t last;
+
+	memcpy(&last, &c->cid, sizeof(last));
+	vfio_function_dma_write(fake->fn, iova, c, 12);
+	if (vfio_function_dma_spans(fake->fn, iova + 12, 4, VFIO_DMA_WRITE, &span, 1) == 1)
+		__atomic_store_n((uint32_t *)span.addr, last, __ATOMIC_RELEASE);
+}
+
+void fake_answer(struct fake *fake, unsigned int id, uint16_t cid, uint16_t status,
+		 uint32_t result)
 {
 	struct fake_queue *q = &fake->queues[id];
 	struct vfio_nvme_completion c = {
@@ -25,7 +38,7 @@ void fake_answer(struct fake *fake, unsigned int id, uint16_t cid, uint16_t stat
 		.status = htole16((uint16_t)(status << 1 | q->phase)),
 	};
 
-	vfio_function_dma_write(fake->fn, q->cq + q->cq_tail * sizeof(c), &c, sizeof(c));
+	write_answer(fake, q->cq + q->cq_tail * sizeof(c), &c);
 	q->cq_tail = (q->cq_tail + 1) % q->cq_entries;
 	if (q->cq_tail == 0)
 		q->phase ^= 1;
@@ -55,13 +68,14 @@ static void store(struct fake *fake, uint64_t iova, uint32_t value)
 static void look(struct fake *fake, unsigned int id)
 {
 	struct fake_queue *q = &fake->queues[id];
-	uint32_t *page = vfio_function_memory(fake->fn, 0);
+	const uint32_t *page = fake->mapped;
 
+	if (!page && fake->doorbells == FAKE_MEMORY)
+		page = (uint32_t *)vfio_function_memory(fake->fn, 0) + VFIO_NVME_DOORBELLS / 4;
 	if (id && fake->shadow) {
 		q->sq_tail = load(fake, fake->shadow + 8 * id);
 		q->cq_head = load(fake, fake->shadow + 8 * id + 4);
 	} else if (page) {
-		page += VFIO_NVME_DOORBELLS / 4;
 		q->sq_tail = __atomic_load_n(&page[2 * id], __ATOMIC_ACQUIRE);
 		q->cq_head = __atomic_load_n(&page[2 * id + 1], __ATOMIC_ACQUIRE);
 	}

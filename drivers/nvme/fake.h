@@ -62,6 +62,11 @@ struct fake {
 	unsigned int nadmin;
 	uint16_t events[16];		/* ids of requests */
 	unsigned int nevents;
+	/*
+	 * The doorbells where the driver has them mapped, if threads use it: ThreadSanitizer does
+	 * not know that two addresses are one page.
+	 */
+	const uint32_t *mapped;
 	struct vfio_function *fn;
 };
 
@@ -75,7 +80,8 @@ struct vfio_dev *fake_open(struct fake *fake);
 void fake_work(struct fake *fake);
 
 /* Answer: any id, any status. */
-void fake_answer(struct fake *fake, unsigned int id, uint16_t cid, uint16_t status, uint32_t result);
+void fake_answer(struct fake *fake, unsigned int id, uint16_t cid, uint16_t status,
+		 uint32_t result);
 
 /* Answer nothing. */
 void fake_hold(struct fake *fake, unsigned int id, const struct vfio_nvme_command *cmd);

@@ -26,8 +26,9 @@ static inline void commit(struct vfio_nvme_queue *queue, struct nvme_entry *entr
 }
 
 /* Any command: with pieces if n is not 0, else with len bytes at iova if that is not 0. */
-static int submit(struct vfio_nvme_queue *queue, const struct vfio_nvme_command *from, uint64_t iova,
-		  size_t len, const struct vfio_nvme_piece *pieces, unsigned int n, void *tag)
+static int submit(struct vfio_nvme_queue *queue, const struct vfio_nvme_command *from,
+		  uint64_t iova, size_t len, const struct vfio_nvme_piece *pieces, unsigned int n,
+		  void *tag)
 {
 	uint32_t epoch = __atomic_load_n(&queue->epoch, __ATOMIC_RELAXED);
 	struct vfio_nvme_command cmd = *from;
@@ -116,8 +117,8 @@ static inline bool put_page(struct vfio_nvme_queue *queue, uint8_t opcode,
 	return true;
 }
 
-int vfio_nvme_read(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns, uint64_t lba,
-		   uint32_t blocks, uint64_t iova, void *tag)
+int vfio_nvme_read(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns,
+		   uint64_t lba, uint32_t blocks, uint64_t iova, void *tag)
 {
 	if (likely(put_page(queue, VFIO_NVME_READ, ns, lba, blocks, iova, tag)))
 		return 0;
@@ -199,7 +200,8 @@ void nvme_queue_report(struct vfio_nvme_queue *queue)
 }
 
 /* What was under way when the controller was reset. */
-static int take_aborted(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max)
+static int take_aborted(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done,
+			unsigned int max)
 {
 	unsigned int n;
 
@@ -252,8 +254,9 @@ static inline struct nvme_answer *pass(struct vfio_nvme_queue *queue, struct nvm
 }
 
 /*
- * An answer is there when its phase tag is the one of this lap (4.6). The dword with the tag is read
- * once, before the others; what it says is checked: the controller writes this memory as it likes.
+ * An answer is there when its phase tag is the one of this lap (4.6). The dword with the tag is
+ * read once, before the others; what it says is checked: the controller writes this memory as it
+ * likes.
  */
 int vfio_nvme_poll(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max)
 {

@@ -32,7 +32,7 @@ struct nvme_slot {
 
 struct nvme_doorbell {
 	uint32_t *shadow, *event;	/* doorbell buffers (7.13); NULL: none */
-	volatile uint32_t *plain;	/* the register, if storing there is all that is to be done */
+	volatile uint32_t *plain;	/* the register, if storing there is all there is to do */
 	volatile uint32_t *mapped;	/* the register; NULL: not mapped */
 	uint32_t offset;		/* of the register from VFIO_NVME_DOORBELLS */
 };
@@ -74,7 +74,7 @@ struct vfio_nvme_queue {
 	struct nvme_doorbell cq_doorbell;
 
 	/* data */
-	uint8_t *lists;			/* for each command id list_bytes, in no case across pages */
+	uint8_t *lists;			/* list_bytes for each command id, never across pages */
 	uint64_t lists_iova;
 	uint32_t list_bytes;
 	uint32_t max_bytes;
@@ -109,14 +109,14 @@ struct vfio_nvme_queue *nvme_queue_on(void *memory, uint64_t iova, const struct 
 void nvme_queue_drop(struct vfio_nvme_queue *queue);
 
 /*
- * As after nvme_queue_on(), but commands that were under way will be answered as aborted; or, if they
- * are to be forgotten, not at all.
+ * As after nvme_queue_on(), but commands that were under way will be answered as aborted; or, if
+ * they are to be forgotten, not at all.
  */
 void nvme_queue_restart(struct vfio_nvme_queue *queue, uint32_t epoch, bool forget);
 
 /*
- * Tell the controller what has been taken. That is done once for many: what is unreported and what is
- * under way always fits the completion queue together.
+ * Tell the controller what has been taken. That is done once for many: what is unreported and what
+ * is under way always fits the completion queue together.
  */
 void nvme_queue_report(struct vfio_nvme_queue *queue);
 
@@ -128,7 +128,7 @@ void nvme_queue_release(struct vfio_nvme_queue *queue);
 
 /* ---- data pointers (4.3, 4.4) --------------------------------------------------------------- */
 
-/* Fill in cmd's data pointer, and what it points to in the list of this command id. 0 or -EINVAL. */
+/* Fill in cmd's data pointer, and what it points to in the list of this id. 0 or -EINVAL. */
 int nvme_data_contiguous(struct vfio_nvme_queue *queue, unsigned int cid, uint64_t iova, size_t len,
 			 struct vfio_nvme_command *cmd);
 int nvme_data_pieces(struct vfio_nvme_queue *queue, unsigned int cid,

@@ -272,7 +272,7 @@ int vfio_nvme_queue_new(struct vfio_nvme_queue **queue, struct vfio_nvme *nvme,
 	return ret;
 }
 
-/* A controller that does not confirm that it is done may write on: its memory stays until a reset. */
+/* A controller that does not confirm that it is done may write on: memory stays until a reset. */
 void vfio_nvme_queue_free(struct vfio_nvme_queue *queue)
 {
 	if (!queue)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When things go wrong. Commands carry no time: each slot has the epoch in which its command was put,
- * and the owner begins a new epoch every quarter of a time-out, and knows when.
+ * When things go wrong. Commands carry no time: each slot has the epoch in which its command was
+ * put, and the owner begins a new epoch every quarter of a time-out, and knows when.
  */
 #include <errno.h>
 
@@ -64,7 +64,7 @@ static bool is_overdue(const struct vfio_nvme *nvme, uint32_t epoch, int64_t now
 	       now - nvme->began[(epoch + 1) % NVME_EPOCHS] >= nvme->options.timeout_ms;
 }
 
-/* An answer is there that the queue's thread has not looked at: that is not the controller's fault. */
+/* An answer is there that the queue's thread has not taken: that is not the controller's fault. */
 static bool has_answer(const struct vfio_nvme_queue *queue)
 {
 	struct nvme_answer *head = __atomic_load_n(&queue->head, __ATOMIC_RELAXED);
@@ -138,8 +138,8 @@ static int create_again(struct vfio_nvme *nvme)
 		if (i >= nvme->nqueues)
 			return nvme_error(nvme, EIO, VFIO_E_DEVICE, VFIO_BY_MODEL,
 					  "free queues, then reset again",
-					  "nvme: after the reset the controller grants %u queues, and "
-					  "there is a queue %u", nvme->nqueues, i + 1);
+					  "nvme: after the reset the controller grants %u queues, "
+					  "and there is a queue %u", nvme->nqueues, i + 1);
 		ret = nvme_queue_create(queue);
 	}
 	return ret;

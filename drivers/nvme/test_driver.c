@@ -245,7 +245,8 @@ static void refused_queue_leaves_nothing(void **state)
 	f->fake.refuse = VFIO_NVME_QUEUE_SIZE_INVALID;
 	assert_int_equal(vfio_nvme_queue_new(&none, f->nvme, NULL), -EIO);
 	assert_int_equal(vfio_nvme_status(f->nvme), VFIO_NVME_QUEUE_SIZE_INVALID);
-	assert_non_null(strstr(vfio_nvme_error(f->nvme)->what, "invalid queue size (status 1/02h)"));
+	assert_non_null(strstr(vfio_nvme_error(f->nvme)->what,
+			       "invalid queue size (status 1/02h)"));
 	assert_int_equal(f->fake.admin[f->fake.nadmin - 1].opcode, VFIO_NVME_DELETE_CQ);
 	f->fake.refuse = 0;
 	assert_int_equal(vfio_nvme_queue_new(&none, f->nvme, NULL), 0);
@@ -334,12 +335,15 @@ static void *read_many(void *arg)
 
 static void threads_use_queues_of_their_own(void **state)
 {
-	const struct vfio_nvme_queue_options options = { .size = sizeof(options), .threaded = true };
+	const struct vfio_nvme_queue_options options = {
+		.size = sizeof(options), .threaded = true,
+	};
 	struct fixture *f = fixture(FAKE_MEMORY);
 	struct thread threads[3] = { { NULL } };
 	pthread_t ids[3];
 
 	start(f, 8);
+	f->fake.mapped = (const uint32_t *)f->nvme->doorbells;
 	for (int i = 0; i < 3; i++) {
 		threads[i].ns = f->ns;
 		assert_int_equal(vfio_nvme_queue_new(&threads[i].queue, f->nvme, &options), 0);
@@ -393,11 +397,11 @@ static void step_is_asked_for_or_not(void **state)
 		for (uint32_t old = 0; old < entries; old++)
 			for (uint32_t steps = 1; steps < entries; steps++)
 				for (uint32_t event = 0; event < entries; event++) {
-					uint32_t from_old = (event + entries - old) % entries;
+					uint32_t to = (old + steps) % entries;
+					uint32_t distance = (event + entries - old) % entries;
 
-					assert_int_equal(nvme_need_event(event,
-									 (old + steps) % entries, old),
-							 from_old < steps);
+					assert_int_equal(nvme_need_event(event, to, old),
+							 distance < steps);
 				}
 }
 

@@ -119,7 +119,7 @@ static void each_flaw_is_refused(void **state)
 		vfio_close(dev);
 		free(f);
 	}
-	assert_int_equal(vfio_nvme_open(&(struct vfio_nvme *){ 0 }, "./no-such.so", NULL, NULL) < 0, 1);
+	assert_true(vfio_nvme_open(&(struct vfio_nvme *){ 0 }, "./no-such.so", NULL, NULL) < 0);
 	vfio_nvme_close(NULL);
 }
 
@@ -465,7 +465,8 @@ static void gone_controller_is_seen(void **state)
 	assert_int_equal(vfio_nvme_check(f->nvme), -ENODEV);
 	assert_int_equal(vfio_nvme_check(f->nvme), -ENODEV);
 	assert_int_equal(put(f, f), -ESHUTDOWN);
-	assert_int_equal(vfio_nvme_wait(f->queue, &(struct vfio_nvme_done){ 0 }, 1, -1), -ESHUTDOWN);
+	assert_int_equal(vfio_nvme_wait(f->queue, &(struct vfio_nvme_done){ 0 }, 1, -1),
+			 -ESHUTDOWN);
 	assert_int_equal(vfio_nvme_reset(f->nvme), -ENODEV);
 	vfio_nvme_queue_free(f->queue);
 	end(f);

@@ -13,12 +13,12 @@
  *     vfio_dma_alloc(vfio_nvme_device(nvme), &buffer, 4096, VFIO_DMA_RW);
  *     vfio_nvme_read(queue, vfio_nvme_namespace(nvme, 1), 0, 1, buffer.iova, NULL);
  *     vfio_nvme_ring(queue);
- *     vfio_nvme_wait(queue, &done, 1, -1);                              done.status is 0: all is well
+ *     vfio_nvme_wait(queue, &done, 1, -1);                            done.status is 0: all is well
  *
  * Threads.  The controller, and with it all calls but those of queues, belongs to one thread at a
  *           time, its owner. Each queue belongs to one thread at a time, which may be another one:
  *           no two queues share anything that is written, and none takes a lock. Before the owner
- *           resets the controller, frees a queue or closes, the threads of those queues are at rest.
+ *           resets the controller, frees a queue or closes, threads of those queues are at rest.
  * Errors.   0 or positive, or a negative errno; of the controller's calls vfio_nvme_error() has the
  *           record. A command's own failure is not that: it is in done.status.
  */
@@ -90,8 +90,9 @@ void vfio_nvme_registers(struct vfio_nvme *nvme, struct vfio_nvme_registers *reg
 /* ---- namespaces ---------------------------------------------------------------------------- */
 
 /*
- * As they were when the controller was opened; the controller's until it is closed. One whose blocks
- * cannot be used here (with metadata, or of less than 512 bytes or more than 64 KiB) has no blocks.
+ * As they were when the controller was opened; the controller's until it is closed. One whose
+ * blocks cannot be used here (with metadata, or of less than 512 bytes or more than 64 KiB) has no
+ * blocks.
  */
 struct vfio_nvme_namespace {
 	uint32_t nsid;
@@ -114,18 +115,22 @@ const struct vfio_nvme_namespace *vfio_nvme_next_namespace(struct vfio_nvme *nvm
 /* ---- admin commands ------------------------------------------------------------------------ */
 
 /*
- * Send an admin command and wait for it. len bytes of data (at most VFIO_NVME_ADMIN_DATA and what the
- * controller takes, a multiple of 4) are at data, which the controller gets when to_device, and fills
- * else. cid and, if len is not 0, the data pointers of cmd are filled in here. 0 and *result (unless
- * NULL); -EIO and a record with the status when the command failed, vfio_nvme_status() has it as a
- * number. -ETIMEDOUT when there is no answer: from then on, as when the controller fails in another
- * way, all is -ESHUTDOWN, with the record of what happened, until vfio_nvme_reset().
+ * Send an admin command and wait for it. len bytes of data (at most VFIO_NVME_ADMIN_DATA and what
+ * the controller takes, a multiple of 4) are at data, which the controller gets when to_device,
+ * and fills else. cid and, if len is not 0, the data pointers of cmd are filled in here. 0 and
+ * *result (unless NULL); -EIO and a record with the status when the command failed,
+ * vfio_nvme_status() has it as a number. -ETIMEDOUT when there is no answer: from then on, as when
+ * the controller fails in another way, all is -ESHUTDOWN, with the record of what happened, until
+ * vfio_nvme_reset().
  */
 #define VFIO_NVME_ADMIN_DATA (128u << 10)
 int vfio_nvme_admin(struct vfio_nvme *nvme, const struct vfio_nvme_command *cmd, void *data,
 		    size_t len, bool to_device, uint32_t *result);
 
-/* The status of the last admin command: 0, or VFIO_NVME_STATUS(), with VFIO_NVME_STATUS_DNR, _MORE. */
+/*
+ * The status of the last admin command: 0, or VFIO_NVME_STATUS(), with VFIO_NVME_STATUS_DNR,
+ * _MORE.
+ */
 uint16_t vfio_nvme_status(const struct vfio_nvme *nvme);
 
 /* "LBA out of range", for people. Of an unknown one "status 1/42", the thread's until the next. */
@@ -134,7 +139,9 @@ const char *vfio_nvme_status_text(uint16_t status);
 /* A log page (VFIO_NVME_LOG_…), from its beginning: as vfio_nvme_admin(). */
 int vfio_nvme_log(struct vfio_nvme *nvme, uint8_t page, uint32_t nsid, void *data, size_t len);
 
-/* An event that the controller has told of (5.2): 1 and *event (dword 0), 0: none. Does not wait. */
+/*
+ * An event that the controller has told of (5.2): 1 and *event (dword 0), 0: none. Does not wait.
+ */
 int vfio_nvme_event(struct vfio_nvme *nvme, uint32_t *event);
 
 /* ---- queues -------------------------------------------------------------------------------- */
@@ -151,9 +158,9 @@ struct vfio_nvme_queue_options {
 };
 
 /*
- * Make a completion queue and a submission queue, with an interrupt vector. Queues of the owner's share
- * one when there are not enough; a threaded one then has none. -ENOSPC when the controller grants no
- * more queues; -ENOTSUP: threaded, and the device's doorbells cannot be mapped.
+ * Make a completion queue and a submission queue, with an interrupt vector. Queues of the owner's
+ * share one when there are not enough; a threaded one then has none. -ENOSPC when the controller
+ * grants no more queues; -ENOTSUP: threaded, and the device's doorbells cannot be mapped.
  */
 int vfio_nvme_queue_new(struct vfio_nvme_queue **queue, struct vfio_nvme *nvme,
 			const struct vfio_nvme_queue_options *options);
@@ -173,14 +180,14 @@ int vfio_nvme_queue_fd(const struct vfio_nvme_queue *queue);
 /* ---- commands ------------------------------------------------------------------------------ */
 
 /*
- * Put a command into the queue; the controller sees it at the next vfio_nvme_ring(). Data are at I/O
- * address iova, contiguous and 4-byte aligned. tag comes back with the answer. 0; -EAGAIN when
- * the queue is full: poll; -EINVAL: no block, more than the namespace allows in one command, or past
- * its end, or iova is not aligned; -ESHUTDOWN after the controller, or this queue, has failed or gone,
- * until vfio_nvme_reset().
+ * Put a command into the queue; the controller sees it at the next vfio_nvme_ring(). Data are at
+ * I/O address iova, contiguous and 4-byte aligned. tag comes back with the answer. 0; -EAGAIN when
+ * the queue is full: poll; -EINVAL: no block, more than the namespace allows in one command, or
+ * past its end, or iova is not aligned; -ESHUTDOWN after the controller, or this queue, has failed
+ * or gone, until vfio_nvme_reset().
  */
-int vfio_nvme_read(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns, uint64_t lba,
-		   uint32_t blocks, uint64_t iova, void *tag);
+int vfio_nvme_read(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns,
+		   uint64_t lba, uint32_t blocks, uint64_t iova, void *tag);
 int vfio_nvme_write(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns,
 		    uint64_t lba, uint32_t blocks, uint64_t iova, void *tag);
 int vfio_nvme_flush(struct vfio_nvme_queue *queue, const struct vfio_nvme_namespace *ns, void *tag);
@@ -188,8 +195,8 @@ int vfio_nvme_write_zeroes(struct vfio_nvme_queue *queue, const struct vfio_nvme
 			   uint64_t lba, uint32_t blocks, bool deallocate, void *tag);
 
 /*
- * Any command: its cid and, if len (a multiple of 4) is not 0, its data pointers are filled in here;
- * the rest is the caller's.
+ * Any command: its cid and, if len (a multiple of 4) is not 0, its data pointers are filled in
+ * here; the rest is the caller's.
  */
 int vfio_nvme_submit(struct vfio_nvme_queue *queue, const struct vfio_nvme_command *cmd,
 		     uint64_t iova, size_t len, void *tag);
@@ -222,8 +229,8 @@ struct vfio_nvme_done {
 int vfio_nvme_poll(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max);
 
 /*
- * Ring, then wait up to timeout_ms (-1: for ever, 0: look) for answers: polls for a short time, then
- * sleeps until the interrupt, if there is one. Their number, 0 when the time was over, or as
+ * Ring, then wait up to timeout_ms (-1: for ever, 0: look) for answers: polls for a short time,
+ * then sleeps until the interrupt, if there is one. Their number, 0 when the time was over, or as
  * vfio_nvme_poll().
  */
 int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
@@ -232,18 +239,19 @@ int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, u
 /* ---- when things go wrong ------------------------------------------------------------------ */
 
 /*
- * Is the controller alive? To be called by the owner now and then (every second, say), while queues
- * are at work. 0; -ETIMEDOUT when a command of some queue has had no answer for timeout_ms; -EPROTO
- * when one has had an answer that nobody asked; -EIO when the controller reports a fatal state, or was
- * reset; -ENODEV when it has gone (hot removal). From then on its queues say -ESHUTDOWN.
+ * Is the controller alive? To be called by the owner now and then (every second, say), while
+ * queues are at work. 0; -ETIMEDOUT when a command of some queue has had no answer for timeout_ms;
+ * -EPROTO when one has had an answer that nobody asked; -EIO when the controller reports a fatal
+ * state, or was reset; -ENODEV when it has gone (hot removal). From then on its queues say
+ * -ESHUTDOWN.
  */
 int vfio_nvme_check(struct vfio_nvme *nvme);
 
 /*
- * Reset the controller, bring it up and make all its queues again. Commands whose answer was not taken
- * are answered with VFIO_NVME_ABORT_REQUESTED by vfio_nvme_poll(): whether they were done is not
- * known. Threads of its queues are at rest meanwhile. As vfio_nvme_open(); if it fails, it can be
- * tried again.
+ * Reset the controller, bring it up and make all its queues again. Commands whose answer was not
+ * taken are answered with VFIO_NVME_ABORT_REQUESTED by vfio_nvme_poll(): whether they were done is
+ * not known. Threads of its queues are at rest meanwhile. As vfio_nvme_open(); if it fails, it can
+ * be tried again.
  */
 int vfio_nvme_reset(struct vfio_nvme *nvme);
 
