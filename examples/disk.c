@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A disk: read its first block, write it back, by polling a queue of one's own. Several commands can be
- * under way at once, and be answered in any order: each has a tag.
+ * A disk: read its first block, and write it back. Several commands can be under way at once, and are
+ * answered in any order: each has a tag.
  *
  *     disk [DEVICE]        without DEVICE: $VFIO_DEVICE
  */
@@ -22,27 +22,23 @@ static int finish(struct vfio_nvme_queue *queue, const char *what)
 	return 1;
 }
 
-/* 0, or 1 as an exit status. */
 static int use(struct vfio_nvme *nvme, struct vfio_nvme_queue *queue)
 {
 	const struct vfio_nvme_namespace *ns = vfio_nvme_next_namespace(nvme, 0);
 	struct vfio_dev *dev = vfio_nvme_device(nvme);
 	struct vfio_dma buffer;
-	uint64_t *counter;
+	uint64_t *count;
 
-	if (!ns)
-		return fputs("the disk has no namespace\n", stderr), 1;
-	if (vfio_dma_alloc(dev, &buffer, 4096, VFIO_DMA_RW) < 0)
+	if (!ns || vfio_dma_alloc(dev, &buffer, 4096, VFIO_DMA_RW) < 0)
 		return vfio_error_print(stderr, "memory", vfio_last_error(dev));
-	printf("namespace %" PRIu32 ": %" PRIu64 " blocks of %u bytes\n", ns->nsid, ns->blocks,
+	printf("namespace %u: %" PRIu64 " blocks of %u bytes\n", ns->nsid, ns->blocks,
 	       1u << ns->block_shift);
-
 	/* Nothing is refused here: the queue is empty, and the block is there. */
 	vfio_nvme_read(queue, ns, 0, 1, buffer.iova, NULL);
 	if (finish(queue, "read"))
 		return 1;
-	counter = buffer.vaddr;
-	printf("block 0 begins with %" PRIu64 "; now it is one more\n", (*counter)++);
+	count = buffer.vaddr;
+	printf("block 0 begins with %" PRIu64 "; now it is one more\n", (*count)++);
 	vfio_nvme_write(queue, ns, 0, 1, buffer.iova, NULL);
 	if (finish(queue, "write"))
 		return 1;
@@ -55,14 +51,14 @@ int main(int argc, char **argv)
 	struct vfio_nvme_queue *queue;
 	struct vfio_nvme *nvme;
 	struct vfio_error err;
-	int ret;
+	int ret = 1;
 
 	if (vfio_nvme_open(&nvme, argc > 1 ? argv[1] : NULL, NULL, &err) < 0)
 		return vfio_error_print(stderr, argv[0], &err);
-	if (vfio_nvme_queue_new(&queue, nvme, NULL) < 0)
-		ret = vfio_error_print(stderr, argv[0], vfio_nvme_error(nvme));
-	else
+	if (vfio_nvme_queue_new(&queue, nvme, NULL) == 0)
 		ret = use(nvme, queue);
+	else
+		vfio_error_print(stderr, argv[0], vfio_nvme_error(nvme));
 	vfio_nvme_close(nvme);
 	return ret;
 }
