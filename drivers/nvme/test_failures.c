@@ -308,6 +308,111 @@ static void statuses_come_through(void **state)
 	end(f);
 }
 
+/* ---- nonsense ------------------------------------------------------------------------------- */
+
+static uint32_t random_number(void)
+{
+	static uint32_t state = 2463534242;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
+/* Answers of any id and status, at any place of the queue, and some that are right. */
+static void nonsense(struct fake *fake, unsigned int id, const struct vfio_nvme_command *cmd)
+{
+	struct fake_queue *q = &fake->queues[id];
+	uint32_t garbage[4] = { random_number(), random_number(), random_number(), random_number() };
+	uint16_t cid = random_number() % 8 ? le16toh(cmd->cid) : (uint16_t)(random_number() % 300);
+
+	if (random_number() % 16 == 0)
+		vfio_function_dma_write(fake->fn, q->cq + random_number() % q->cq_entries * 16,
+					garbage, sizeof(garbage));
+	if (random_number() % 4)
+		fake_answer(fake, id, cid, (uint16_t)(random_number() & 0x7fff), garbage[0]);
+}
+
+/* Whatever is answered: each tag comes back at most once, and after a reset each one has. */
+static void nonsense_gives_no_tag_twice(void **state)
+{
+	static uint8_t times[30000];
+	struct fixture *f = fixture();
+	struct vfio_nvme_done done[40];
+	unsigned int put_so_far = 0, taken = 0;
+
+	start(f);
+	f->fake.work = nonsense;
+	while (put_so_far < 30000) {
+		int n;
+
+		while (put_so_far < 30000 && random_number() % 8 &&
+		       put(f, &times[put_so_far]) == 0)
+			put_so_far++;
+		n = vfio_nvme_poll(f->queue, done, 1 + random_number() % 40);
+		for (int i = 0; i < n; i++) {
+			assert_in_range((uintptr_t)done[i].tag, (uintptr_t)times,
+					(uintptr_t)(times + put_so_far - 1));
+			assert_int_equal(++*(uint8_t *)done[i].tag, 1);
+			taken++;
+		}
+		assert_int_equal(vfio_nvme_queue_busy(f->queue), put_so_far - taken);
+		if (n == -EPROTO || n == -ESHUTDOWN ||
+		    vfio_nvme_queue_busy(f->queue) == vfio_nvme_queue_depth(f->queue))
+			assert_int_equal(vfio_nvme_reset(f->nvme), 0);
+	}
+	assert_int_equal(vfio_nvme_reset(f->nvme), 0);
+	for (int n; (n = vfio_nvme_poll(f->queue, done, 40)) > 0;)
+		taken += (unsigned int)n;
+	assert_int_equal(taken, put_so_far);
+	works(f);
+	end(f);
+}
+
+/* Identify of random bytes: it opens or says why not, and what it then says of blocks holds. */
+static void random_identities_are_survived(void **state)
+{
+	unsigned int opened = 0;
+
+	for (unsigned int i = 0; i < 300; i++) {
+		struct fixture *f = fixture();
+		struct vfio_dev *dev = fake_open(&f->fake);
+		uint32_t *id = (uint32_t *)&f->fake.id, *ns = (uint32_t *)&f->fake.ns;
+		struct vfio_error err = { .err = 0 };
+
+		for (unsigned int j = 0; j < 1024; j++) {
+			id[j] = random_number();
+			ns[j] = random_number();
+		}
+		if (i % 8) {
+			f->fake.id.sqes = 0x66;
+			f->fake.id.cqes = 0x44;
+		}
+		f->fake.id.nn = htole32(1 + random_number() % 3);
+		f->fake.granted = random_number();
+		f->fake.ns.lbaf[f->fake.ns.flbas & 0xf].ms &= htole16(i % 2);
+		f->fake.ns.lbaf[f->fake.ns.flbas & 0xf].lbads %= 20;
+		f->fake.ns.nsze >>= random_number() % 64;
+		if (vfio_nvme_attach(&f->nvme, dev, NULL, &err) < 0) {
+			assert_int_not_equal(err.err, 0);
+			vfio_close(dev);
+			free(f);
+			continue;
+		}
+		opened++;
+		f->ns = vfio_nvme_next_namespace(f->nvme, 0);
+		if (f->ns && f->ns->blocks) {
+			assert_in_range(f->ns->max_blocks, 1, f->ns->blocks);
+			assert_true((uint64_t)f->ns->max_blocks << f->ns->block_shift <= 2u << 20);
+			assert_true(f->ns->page_blocks <= f->ns->max_blocks);
+			assert_int_equal(f->ns->page_last, f->ns->blocks - f->ns->page_blocks);
+		}
+		end(f);
+	}
+	assert_true(opened > 200);
+}
+
 /* ---- time-outs and reset -------------------------------------------------------------------- */
 
 /* What vfio_nvme_check() says when it first says something. */
@@ -581,6 +686,8 @@ int main(void)
 		cmocka_unit_test(answers_that_nobody_asked_break_the_queue),
 		cmocka_unit_test(stale_phase_is_no_answer),
 		cmocka_unit_test(statuses_come_through),
+		cmocka_unit_test(nonsense_gives_no_tag_twice),
+		cmocka_unit_test(random_identities_are_survived),
 		cmocka_unit_test(silence_is_a_timeout_and_reset_helps),
 		cmocka_unit_test(slow_users_are_not_timed_out),
 		cmocka_unit_test(second_reset_forgets_nothing),
