@@ -381,6 +381,7 @@ static struct vfio_nvme *new(struct vfio_dev *dev, const struct vfio_nvme_option
 		o.timeout_ms = TIMEOUT_MS;
 	nvme->options = o;
 	nvme->dev = dev;
+	nvme->serve_each = nvme_serve_each(vfio_backend_name(dev));
 	nvme->epoch = 1;
 	nvme->began[1] = nvme_now_ms();
 	nvme->doorbell_fd = -1;

@@ -123,6 +123,9 @@ void nvme_queue_report(struct vfio_nvme_queue *queue);
 /* 5.3, 5.4: Create both queues of a pair in the controller. */
 int nvme_queue_create(struct vfio_nvme_queue *queue);
 
+/* How often a device behind that back end is served while a queue is waited for. */
+unsigned int nvme_serve_each(const char *backend);
+
 /* Give its memory back: the controller must be done with it. */
 void nvme_queue_release(struct vfio_nvme_queue *queue);
 
@@ -160,6 +163,7 @@ struct vfio_nvme {
 	size_t doorbells_size;
 	int doorbell_fd;
 	struct vfio_dma shadow, event;	/* doorbell buffers; size 0: none */
+	unsigned int serve_each;	/* looks at a queue, while waiting */
 
 	struct vfio_nvme_queue *admin;
 	struct vfio_dma admin_data;

@@ -9,7 +9,8 @@
 
 #define ENTRIES   256u			/* if the user does not say */
 #define SPINS     400u			/* looks at the queue before sleeping */
-#define DISPATCH  16u			/* every so many, let a device in this process work */
+#define HERE      4u			/* every so many, let a device in this process work; */
+#define ELSEWHERE 128u			/* one elsewhere has little to ask, and each is a system call */
 #define SLICE_MS  100			/* of sleep: an interrupt that was lost costs no more */
 
 /* ---- memory --------------------------------------------------------------------------------- */
@@ -331,13 +332,18 @@ static int serve(struct vfio_nvme_queue *queue)
 	return 0;
 }
 
+unsigned int nvme_serve_each(const char *backend)
+{
+	return strcmp(backend, "inprocess") == 0 ? HERE : ELSEWHERE;
+}
+
 static int spin(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
-		unsigned int spins)
+		unsigned int spins, unsigned int each)
 {
 	int n = vfio_nvme_poll(queue, done, max);
 
 	for (unsigned int i = 1; n == 0 && i < spins; i++) {
-		int ret = i % DISPATCH == 4 ? serve(queue) : 0;
+		int ret = i % each == 0 ? serve(queue) : 0;
 
 		pause_a_little();
 		n = vfio_nvme_poll(queue, done, max);
@@ -390,7 +396,7 @@ static int wait_longer(struct vfio_nvme_queue *queue, struct vfio_nvme_done *don
 		int ret = 0;
 
 		nvme_queue_report(queue);
-		n = spin(queue, done, max, queue->fd < 0 ? SPINS : 1);
+		n = spin(queue, done, max, queue->fd < 0 ? SPINS : 1, queue->nvme->serve_each);
 		if (n != 0 || left <= 0)
 			return n;
 		if (queue->fd >= 0)
@@ -408,6 +414,8 @@ int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, u
 	int n;
 
 	vfio_nvme_ring(queue);
-	n = spin(queue, done, max, timeout_ms == 0 ? DISPATCH : SPINS);
-	return n != 0 || timeout_ms == 0 ? n : wait_longer(queue, done, max, timeout_ms);
+	if (timeout_ms == 0)
+		return spin(queue, done, max, 2, 1);
+	n = spin(queue, done, max, SPINS, queue->nvme->serve_each);
+	return n != 0 ? n : wait_longer(queue, done, max, timeout_ms);
 }
