@@ -64,13 +64,16 @@ def wait_for(condition, what):
 @contextlib.contextmanager
 def vfiod(directory, device):
     """The device string of a device that vfiod serves, and the daemon's process."""
-    path = directory / 'nvme.sock'
-    with subprocess.Popen([BUILD / 'vfiod' / 'vfiod', '--device', device, '--socket-path', path],
-                          env={**os.environ, 'VFIOD_RUNTIME_DIR': str(directory)},
-                          stderr=subprocess.DEVNULL) as process:
+    path, log = directory / 'nvme.sock', directory / 'vfiod.log'
+    with log.open('w') as err, \
+            subprocess.Popen([BUILD / 'vfiod' / 'vfiod', '--device', device, '--socket-path', path],
+                             env={**os.environ, 'VFIOD_RUNTIME_DIR': str(directory)},
+                             stderr=err) as process:
         try:
-            wait_for(lambda: path.is_socket() or process.poll() is not None, 'vfiod made no socket')
-            assert process.poll() is None, 'vfiod ended at once'
+            # There is a moment between the socket and who listens at it.
+            wait_for(lambda: 'ready on' in log.read_text() or process.poll() is not None,
+                     'vfiod did not get ready')
+            assert process.poll() is None, log.read_text()
             yield f'unix:{path}', process
         finally:
             process.terminate()

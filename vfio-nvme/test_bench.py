@@ -152,6 +152,7 @@ def test_more_queues_than_there_are():
 
 def is_measuring(process):
     """Some time of a processor was used: more than starting takes."""
+    assert process.poll() is None, process.communicate()
     with open(f'/proc/{process.pid}/stat', encoding='ascii') as file:
         fields = file.read().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK') > 0.3
