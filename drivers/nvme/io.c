@@ -228,13 +228,14 @@ static int take_other(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done
 	return __atomic_load_n(&queue->epoch, __ATOMIC_RELAXED) == NVME_FREE ? -ESHUTDOWN : 0;
 }
 
-/* There is one that cannot be. */
+/* There is one that cannot be. What was aborted before is nevertheless given back. */
 __attribute__((noinline))
-static int break_queue(struct vfio_nvme_queue *queue)
+static int break_queue(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done,
+		       const struct vfio_nvme_done *end)
 {
 	__atomic_store_n(&queue->broken, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&queue->epoch, NVME_FREE, __ATOMIC_RELAXED);
-	return -EPROTO;
+	return take_other(queue, done, end);
 }
 
 __attribute__((noinline))
@@ -276,7 +277,7 @@ int vfio_nvme_poll(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, u
 		if (unlikely(cid >= queue->depth || slots[cid].epoch == NVME_FREE)) {
 			if (d != done)
 				break;		/* those before are taken first */
-			return break_queue(queue);
+			return break_queue(queue, done, end);
 		}
 		d->tag = slots[cid].tag;
 		d->result = le32toh(head->dword[0]);
