@@ -11,6 +11,8 @@ import os
 import struct
 import sys
 
+import seeds_nvme
+
 VERSION, DMA_MAP, DMA_UNMAP, INFO, REGION, IO_FDS, IRQ, SET_IRQS, READ, WRITE = range(1, 11)
 DMA_READ, DMA_WRITE, RESET = 11, 12, 13
 EVENTFD, SEALED, LOOSE, PIPE, FULL = range(5)
@@ -504,8 +506,8 @@ DUMPS = {
 
 CORPORA = {
     'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION, 'link': LINK,
-    'range_map': RANGE_MAP, 'server': SERVER, 'space': SPACE, 'spaces': SPACES,
-    'version': VERSIONS,
+    'nvme_device': seeds_nvme.DEVICE, 'nvme_driver': seeds_nvme.DRIVER, 'range_map': RANGE_MAP,
+    'server': SERVER, 'space': SPACE, 'spaces': SPACES, 'version': VERSIONS,
 }
 
 
