@@ -184,7 +184,11 @@ int vfio_nvme_event(struct vfio_nvme *nvme, uint32_t *what)
 
 	if (ret < 0)
 		return ret;
-	vfio_dispatch(nvme->dev);
+	ret = vfio_dispatch(nvme->dev);
+	if (ret < 0) {
+		nvme_library_failed(nvme, ret);
+		return nvme_stop(nvme);
+	}
 	ret = reap(nvme, &done);
 	if (ret < 0)
 		return ret;

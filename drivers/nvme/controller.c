@@ -44,7 +44,10 @@ int nvme_error(struct vfio_nvme *nvme, int err, enum vfio_error_code code, enum 
 int nvme_library_failed(struct vfio_nvme *nvme, int64_t ret)
 {
 	nvme->error = *vfio_last_error(nvme->dev);
-	return (int)ret;
+	if (nvme->error.err == -ret)
+		return (int)ret;
+	return nvme_error(nvme, (int)-ret, VFIO_E_SYSTEM, VFIO_BY_LIBRARY, "",
+			  "nvme: a call of libvfio failed");
 }
 
 int nvme_no_memory(struct vfio_nvme *nvme)

@@ -41,6 +41,11 @@ void nvme_map_doorbells(struct vfio_nvme *nvme)
 		nvme->doorbell_fd = vfio_doorbell_fd(nvme->dev, NVME_BAR, VFIO_NVME_DOORBELLS);
 }
 
+bool nvme_has_mapped_doorbells(const struct vfio_nvme *nvme, unsigned int id)
+{
+	return nvme->doorbells && offset_of(nvme, id, 1) + 4 <= nvme->doorbells_size;
+}
+
 void nvme_ring_register(struct vfio_nvme_queue *queue, const struct nvme_doorbell *doorbell,
 			uint32_t value)
 {
@@ -62,7 +67,7 @@ static void place(struct vfio_nvme_queue *queue, struct nvme_doorbell *doorbell,
 	uint32_t offset = offset_of(nvme, queue->id, is_cq);
 
 	*doorbell = (struct nvme_doorbell){ .offset = offset };
-	if (nvme->doorbells && offset + 4 <= nvme->doorbells_size)
+	if (nvme_has_mapped_doorbells(nvme, queue->id))
 		doorbell->mapped = (volatile uint32_t *)(nvme->doorbells + offset);
 	if (nvme->doorbell_fd < 0)
 		doorbell->plain = doorbell->mapped;

@@ -226,6 +226,7 @@ int nvme_choose_vector(struct vfio_nvme *nvme, bool threaded);
 /* ---- doorbells ------------------------------------------------------------------------------ */
 
 void nvme_map_doorbells(struct vfio_nvme *nvme);
+bool nvme_has_mapped_doorbells(const struct vfio_nvme *nvme, unsigned int id);
 int nvme_new_doorbell_buffers(struct vfio_nvme *nvme);
 int nvme_use_doorbell_buffers(struct vfio_nvme *nvme);
 void nvme_place_doorbells(struct vfio_nvme_queue *queue);

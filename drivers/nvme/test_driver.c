@@ -339,7 +339,7 @@ static void threads_use_queues_of_their_own(void **state)
 		.size = sizeof(options), .threaded = true,
 	};
 	struct fixture *f = fixture(FAKE_MEMORY);
-	struct thread threads[3] = { { NULL } };
+	struct thread threads[3] = { { .queue = NULL } };
 	pthread_t ids[3];
 
 	start(f, 8);
