@@ -109,10 +109,13 @@ def test_place(tmp_path, disk, image, place):
 @pytest.mark.parametrize('depth', [1, 2, 300])
 def test_depth_and_large_blocks(tmp_path, image, depth):
     data = file_of(tmp_path, 5 * MIB + 1).read_bytes()
+    image.write_bytes(b'\xee' * DISK)
     disk = f'nvme,memory=1M,file={image},block=4096'
     works('-d', disk, 'copy-in', '-n', '2', '-D', depth, '--verify', tmp_path / 'in')
     works('-d', disk, 'copy-out', '-n', '2', '-D', depth, '-s', len(data), tmp_path / 'out')
     assert (tmp_path / 'out').read_bytes() == data
+    # Memory that held other bytes before, too, is zeros behind the end.
+    assert image.read_bytes()[len(data):len(data) + 4096] == bytes(4095) + b'\xee'
 
 
 def test_whole_disk(tmp_path, disk, image):

@@ -147,23 +147,22 @@ static int check_signals(struct transfer *t)
 {
 	char undone[96];
 
+	if (!stop_signal)
+		return 0;
 	snprintf(undone, sizeof(undone), "%s was not finished: %" PRIu64 " bytes were done",
 		 t->doing, t->moved);
 	return check_stop(t->program, undone);
 }
 
-/* Finish the oldest piece. */
+/* Finish the oldest piece, or bring that nearer. */
 static int take_oldest(struct transfer *t)
 {
 	struct piece *piece = piece_at(t, t->taken);
-	int ret = check_signals(t);
+	int ret = 0;
 
-	while (ret == 0 && !piece->done) {
-		ret = take_answers(t);
-		if (ret == 0)
-			ret = check_signals(t);
-	}
-	if (ret == 0 && t->sink)
+	if (!piece->done)
+		return take_answers(t);
+	if (t->sink)
 		ret = t->sink(t->arg, piece->data, piece->len);
 	if (ret < 0)
 		return ret;
@@ -187,6 +186,8 @@ static int run(struct transfer *t, uint64_t lba, uint64_t bytes)
 			ret = put_next(t);
 		else
 			ret = take_oldest(t);
+		if (ret == 0)
+			ret = check_signals(t);
 	}
 	if (ret < 0 && t->progress && t->shown != t->start)
 		fputc('\n', stderr);
