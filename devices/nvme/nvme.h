@@ -210,6 +210,7 @@ struct nvme {
 	struct ring shadow, events;	/* one entry each, of a page; iova 0: there are none */
 
 	/* poll.c */
+	unsigned int power;		/* the capability of power management */
 	int busy_fd, timer_fd;
 	bool awake;
 	uint64_t last_work;		/* ns */
@@ -273,6 +274,8 @@ bool sq_work(struct nvme *n, struct sq *sq);
 void answer(struct nvme *n, struct sq *sq, uint16_t cid, uint16_t status, uint32_t result);
 /* Interrupts for fresh answers. */
 void queues_tell(struct nvme *n);
+/* The lowest capability that has the identity, by the function's own registers; 0: none. */
+unsigned int find_capability(struct nvme *n, uint8_t id);
 /* The level of the pin: INTMS or INTMC was written, queues have gone. */
 void intx_update(struct nvme *n);
 /* The driver unmaps: forget where rings are. */

@@ -123,12 +123,18 @@ static bool find_shadow(struct nvme *n)
 
 /* ---- work ---------------------------------------------------------------------------------- */
 
+/* Only in D0 (PCI Power Management 1.2, 5.4.1): in D3hot nothing of memory is touched. */
+static bool masters_bus(const struct nvme *n)
+{
+	return (vfio_function_config_read(n->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER) &&
+	       !(vfio_function_config_read(n->fn, n->power + PCI_PM_CTRL, 2) &
+		 PCI_PM_CTRL_STATE_MASK);
+}
+
 /* Until it may master the bus nothing is lost: doorbells wait. */
 static bool can_work(struct nvme *n)
 {
-	return controller_runs(n) &&
-	       (vfio_function_config_read(n->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER) &&
-	       find_shadow(n);
+	return controller_runs(n) && masters_bus(n) && find_shadow(n);
 }
 
 /* A driver that has shadows of the admin queue's registers, too, is to write the registers always. */
@@ -331,6 +337,7 @@ int poll_init(struct nvme *n)
 	n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (n->busy_fd < 0 || n->timer_fd < 0)
 		return -errno;
+	n->power = find_capability(n, PCI_CAP_ID_PM);
 	ret = vfio_function_watch(n->fn, n->busy_fd, turn, n);
 	if (ret == 0)
 		ret = vfio_function_watch(n->fn, n->timer_fd, look, n);

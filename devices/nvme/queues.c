@@ -186,8 +186,7 @@ static bool has_room(struct nvme *n, struct cq *cq)
 
 /* ---- interrupts ---------------------------------------------------------------------------- */
 
-/* The lowest capability that has the identity, by the function's own registers; 0: none. */
-static unsigned int find_capability(struct nvme *n, uint8_t id)
+unsigned int find_capability(struct nvme *n, uint8_t id)
 {
 	unsigned int at = vfio_function_config_read(n->fn, PCI_CAPABILITY_LIST, 1);
 
