@@ -109,7 +109,7 @@ static bool find_shadow(struct nvme *n)
 
 	if (!n->shadow.iova || (n->shadow.at && n->events.at))
 		return true;
-	ring_find(n, &n->shadow, VFIO_DMA_READ, &lost);
+	ring_find(n, &n->shadow, VFIO_DMA_RW, &lost);	/* doorbell_clear() writes */
 	ring_find(n, &n->events, VFIO_DMA_WRITE, &lost_too);
 	if (n->shadow.at && n->events.at) {
 		for (unsigned int i = 0; i < n->nlive; i++)

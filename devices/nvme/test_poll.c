@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "test_host.h"
@@ -232,6 +233,36 @@ static void buffers_go(void **state)
 	let_sleep(h);
 }
 
+/* Memory that the driver does not want written any more is not: the controller fails instead. */
+static void buffers_become_read_only(void **state)
+{
+	struct host *h = *state;
+	struct vfio_dma shadow = { .iova = 0x10000000, .size = HOST_PAGE, .prot = VFIO_DMA_RW,
+				   .fd = -1 };
+	struct vfio_dma events = { .iova = 0x10001000, .size = HOST_PAGE, .prot = VFIO_DMA_RW,
+				   .fd = -1 };
+	uint8_t *at = mmap(NULL, 2 * HOST_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	assert_true(at != MAP_FAILED);
+	shadow.vaddr = at;
+	events.vaddr = at + HOST_PAGE;
+	assert_int_equal(vfio_dma_map(h->dev, &shadow), 0);
+	assert_int_equal(vfio_dma_map(h->dev, &events), 0);
+	assert_int_equal(host_run(h, 0, (command){ .opcode = VFIO_NVME_DOORBELL_BUFFERS,
+			 .prp1 = htole64(shadow.iova), .prp2 = htole64(events.iova) }), 0);
+	assert_int_equal(vfio_dma_unmap(h->dev, shadow.iova, shadow.size), 0);
+	assert_int_equal(mprotect(at, HOST_PAGE, PROT_READ), 0);
+	shadow.prot = VFIO_DMA_READ;
+	assert_int_equal(vfio_dma_map(h->dev, &shadow), 0);
+	host_submit(h, 0, host_create_cq(h, 2, 8));
+	for (int i = 0; i < 100 && !(host_get(h, VFIO_NVME_CSTS) & 2); i++)
+		if (is_awake(h, 20))
+			vfio_dispatch(h->dev);
+	assert_true(host_get(h, VFIO_NVME_CSTS) & 2);
+	munmap(at, 2 * HOST_PAGE);
+}
+
 /* ---- queues -------------------------------------------------------------------------------- */
 
 /* Nobody takes the answers: the rest waits, and the controller sleeps. Then it goes on. */
@@ -325,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(event_index, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(admin_queue_rings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(buffers_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(buffers_become_read_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bus_master_off, set_up, tear_down),
