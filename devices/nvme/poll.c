@@ -235,7 +235,8 @@ static void fall_asleep(struct nvme *n, bool able)
 	if (read(n->busy_fd, &unused, sizeof(unused)) < 0 && errno != EAGAIN)
 		return;
 	n->awake = false;
-	watch_files(n, true);
+	/* What ends now is not to be answered yet: nobody would take it from there. */
+	watch_files(n, able);
 	n->look_us = FIRST_LOOK_US < n->options.look ? FIRST_LOOK_US : n->options.look;
 	set_timer(n, needs_looks(n, able) ? n->look_us : 0);
 }
@@ -261,7 +262,7 @@ static void look(struct vfio_function *fn, int fd, void *arg)
 
 	if (read(fd, &unused, sizeof(unused)) < 0)
 		return;
-	if (can_work(n) && anything_there(n)) {
+	if (can_work(n) && (n->under_way || anything_there(n))) {
 		poll_wake(n);
 		return;
 	}
