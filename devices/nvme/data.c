@@ -11,13 +11,15 @@
 
 #define ENTRIES  (PAGE / 8)	/* of a page of PRPs */
 #define SGLS     64u		/* descriptors that are copied at once, */
-#define SEGMENTS 256u		/* and segments of them, at most */
+#define SEGMENTS 256u		/* and segments of them, at most; */
+#define DESCRIPTORS 65536u	/* and descriptors: those without bytes are looked at, too */
 
 /* What is being gathered. */
 struct gather {
 	struct nvme *nvme;
 	struct piece *pieces;
 	unsigned int count;
+	unsigned int descriptors;	/* looked at */
 	size_t left;
 };
 
@@ -140,6 +142,9 @@ static uint16_t add_segment(struct gather *g, struct vfio_nvme_sgl *segment)
 		uint32_t take = left < SGLS ? left : SGLS;
 		uint16_t status = copy_list(g->nvme, at, list, take * sizeof(list[0]));
 
+		g->descriptors += take;
+		if (g->descriptors > DESCRIPTORS)
+			return VFIO_NVME_SGL_COUNT_INVALID;
 		left -= take;
 		at += take * sizeof(list[0]);
 		for (uint32_t i = 0; i < take && status == VFIO_NVME_SUCCESS; i++) {

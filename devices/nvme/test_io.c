@@ -293,6 +293,12 @@ static void bad_sgls(void **state)
 	/* Longer than the data is fine: SGLS, bit 18. */
 	assert_int_equal(host_run(h, 1, with_sgl(VFIO_NVME_READ, 0, 1,
 			 sgl(iova_of(h, 0), 4096, VFIO_NVME_SGL_DATA))), 0);
+	/* So are descriptors of no bytes, but not for ever. */
+	memset(h->data.vaddr, 0, HOST_DATA);
+	list[HOST_PAGE / sizeof(*list) - 1] = sgl(iova_of(h, 0), HOST_DATA, VFIO_NVME_SGL_SEGMENT);
+	assert_int_equal(host_run(h, 1, with_sgl(VFIO_NVME_READ, 0, 1,
+			 sgl(iova_of(h, 0), HOST_DATA, VFIO_NVME_SGL_SEGMENT))) & ~DNR,
+			 VFIO_NVME_SGL_COUNT_INVALID);
 }
 
 /* ---- bad fields ---------------------------------------------------------------------------- */
