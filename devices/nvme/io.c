@@ -11,6 +11,7 @@
 #include "nvme.h"
 
 #define DNR VFIO_NVME_STATUS_DNR
+#define MUCH 65536u		/* bytes: to copy them takes longer than to look at the clock */
 
 /* Which blocks a command is about, in bytes of the namespace. */
 struct extent {
@@ -391,13 +392,25 @@ static uint16_t execute(struct nvme *n, struct sq *sq, struct namespace *ns,
 	return status;
 }
 
+/* All may have been done by the call; of memory that is soon done, unless there is much of it. */
+static bool takes_time(const struct namespace *ns, const struct vfio_nvme_command *cmd)
+{
+	return !ns->memory || cmd->opcode == VFIO_NVME_DATASET_MANAGEMENT ||
+	       (cmd->flags & VFIO_NVME_PSDT_MASK) ||
+	       (le32toh(cmd->cdw12) & 0xffff) >= MUCH >> ns->block_shift;
+}
+
 uint16_t io_execute(struct nvme *n, struct sq *sq, const struct vfio_nvme_command *cmd)
 {
 	struct namespace *ns = namespace_of(n, le32toh(cmd->nsid));
+	uint16_t status;
 
 	if (!is_known(cmd->opcode))
 		return VFIO_NVME_INVALID_OPCODE | DNR;
 	if (!ns)			/* nor is Flush for all of them: VWC, bits 2:1 */
 		return VFIO_NVME_INVALID_NAMESPACE | DNR;
-	return execute(n, sq, ns, cmd);
+	status = execute(n, sq, ns, cmd);
+	if (takes_time(ns, cmd))
+		poll_took_time(n);
+	return status;
 }

@@ -214,6 +214,9 @@ struct nvme {
 	int busy_fd, timer_fd;
 	bool awake;
 	uint64_t last_work;		/* ns */
+	uint64_t slice_end;		/* ns: then others are to be served */
+	bool slice_over;
+	unsigned int first;		/* which of live has its turn first */
 	uint32_t look_us;
 
 	/* 5 */
@@ -253,6 +256,8 @@ int poll_init(struct nvme *n);
 void poll_finish(struct nvme *n);
 /* There may be work. */
 void poll_wake(struct nvme *n);
+/* A command took its time: perhaps others are to be served now, before the next one. */
+void poll_took_time(struct nvme *n);
 /* Nothing of queues is to be looked at any more, or again: they were made or deleted. */
 void poll_queues_changed(struct nvme *n);
 /* Doorbells, or their shadow: the value as it is there. */

@@ -148,14 +148,22 @@ static void ask_admin(struct nvme *n)
 	ask(n, 0, true, cq_doorbell(n, &n->cqs[0]));
 }
 
+/* The queue with which a slice ends has been served; the next slice begins behind it. */
+static struct sq *next_turn(struct nvme *n, unsigned int i)
+{
+	unsigned int turn = n->first + i < n->nlive ? n->first + i : n->first + i - n->nlive;
+
+	return &n->sqs[n->live[turn]];
+}
+
 static bool work_once(struct nvme *n)
 {
 	uint64_t life = n->life;
 	bool worked = false;
 
 	ask_admin(n);
-	for (unsigned int i = 0; i < n->nlive; i++) {
-		struct sq *sq = &n->sqs[n->live[i]];
+	for (unsigned int i = 0; i < n->nlive && !n->slice_over; i++) {
+		struct sq *sq = next_turn(n, i);
 
 		if (!sq_work(n, sq))
 			continue;
@@ -164,6 +172,8 @@ static bool work_once(struct nvme *n)
 			return true;
 		if (half_way(sq))
 			ask_late(n, sq);
+		if (n->slice_over)
+			n->first = (n->first + i + 1) % n->nlive;
 	}
 	if (n->under_way)
 		worked |= files_poll(n);
@@ -283,7 +293,9 @@ static uint64_t work(struct nvme *n)
 	uint64_t start = now_ns(), now = start;
 	unsigned int vain = 0;
 
-	for (unsigned int i = 1; now - start < SLICE_NS && vain < LOOKS; i++) {
+	n->slice_end = start + SLICE_NS;
+	n->slice_over = false;
+	for (unsigned int i = 1; now < n->slice_end && !n->slice_over && vain < LOOKS; i++) {
 		if (work_once(n)) {
 			vain = 0;
 			n->last_work = now;
@@ -321,9 +333,14 @@ static void rung(struct vfio_function *fn, void *arg)
 	poll_wake(arg);
 }
 
+void poll_took_time(struct nvme *n)
+{
+	n->slice_over = now_ns() >= n->slice_end;
+}
+
 void poll_queues_changed(struct nvme *n)
 {
-	n->nlive = 0;
+	n->nlive = n->first = 0;
 	for (uint16_t i = 0; i < MAX_QUEUES; i++)
 		if (n->sqs[i].exists)
 			n->live[n->nlive++] = i;

@@ -342,7 +342,7 @@ bool sq_work(struct nvme *n, struct sq *sq)
 	}
 	sq->bad_doorbell = false;
 	sq->tail = tail;
-	for (unsigned int i = 0; i < BATCH && sq->head != tail; i++) {
+	for (unsigned int i = 0; i < BATCH && sq->head != tail && !n->slice_over; i++) {
 		if (!next_command(n, sq))
 			break;
 		worked = true;

@@ -314,6 +314,39 @@ static void nonsense(void **state)
 	assert_int_equal(host_get(h, VFIO_NVME_CSTS), 1);
 }
 
+/* Does the queue have an answer that was not taken? */
+static bool has_answer(const struct host_queue *q)
+{
+	const struct vfio_nvme_completion *at =
+		(const struct vfio_nvme_completion *)q->cq.vaddr + q->head;
+
+	return (le16toh(__atomic_load_n(&at->status, __ATOMIC_ACQUIRE)) & 1) == q->phase;
+}
+
+/* Of a queue with much to do others have not to wait for the end: nor has whoever drives the device. */
+static void turns(void **state)
+{
+	struct host *h = *state;
+	const command zeroes = {	/* all of the namespace */
+		.opcode = VFIO_NVME_WRITE_ZEROES, .nsid = htole32(1),
+		.cdw12 = htole32((1u << 20) / 512 - 1),
+	};
+	unsigned int left = 63;
+
+	host_make_queues(h, 2, 64);
+	host_make_queues(h, 3, 8);
+	for (unsigned int i = 0; i < left; i++)
+		host_submit(h, 2, zeroes);
+	host_submit(h, 3, (command){ .opcode = VFIO_NVME_FLUSH, .nsid = htole32(1) });
+	while (!has_answer(&h->queues[3]))
+		assert_int_equal(vfio_dispatch(h->dev), 0);
+	for (; has_answer(&h->queues[2]); left--)
+		assert_int_equal(host_answer(h, 2), 0);
+	assert_in_range(left, 1, 62);
+	while (left--)
+		assert_int_equal(host_answer(h, 2), 0);
+}
+
 /* While it may not master the bus, commands wait. */
 static void bus_master_off(void **state)
 {
@@ -359,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(buffers_become_read_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bus_master_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_goes, set_up, tear_down),
 	};
