@@ -20,13 +20,14 @@
 #define CONFIG     VFIO_PCI_CONFIG_REGION_INDEX
 #define MAX_STEPS  128
 #define MAX_WAITS  4u
-#define MAX_LOOKS  24u			/* at whole namespaces: they take their time */
+#define MAX_LOOKS  14u			/* at whole namespaces: they take their time */
 
 struct run {
 	struct host host;
 	struct input *in;
 	unsigned int nest;		/* so many times something is done while the device asks */
 	bool nested;
+	bool own_bells;			/* doorbell buffers may be where the device writes */
 	unsigned int waits, looks;
 };
 
@@ -215,7 +216,7 @@ static void step_list(struct run *run)
 }
 
 /* Commands where a hostile queue may be, or data. */
-static void take_command(struct input *in, struct vfio_nvme_command *cmd, bool admin);
+static void take_command(struct run *run, struct vfio_nvme_command *cmd, bool admin);
 
 static void step_put(struct run *run)
 {
@@ -225,7 +226,7 @@ static void step_put(struct run *run)
 	uint8_t fill[512];
 
 	if (n & 0x80) {
-		take_command(run->in, &cmd, n & 1);
+		take_command(run, &cmd, n & 1);
 		host_put(&run->host, at, &cmd, sizeof(cmd));
 		return;
 	}
@@ -344,13 +345,15 @@ static uint8_t take_opcode(struct input *in, bool admin)
 }
 
 /* A byte says which of the dwords there are. */
-static void take_command(struct input *in, struct vfio_nvme_command *cmd, bool admin)
+static void take_command(struct run *run, struct vfio_nvme_command *cmd, bool admin)
 {
+	struct input *in = run->in;
 	uint32_t *dwords[] = { &cmd->cdw10, &cmd->cdw11, &cmd->cdw12, &cmd->cdw13, &cmd->cdw14,
 			       &cmd->cdw15 };
 	uint8_t mask;
 
 	*cmd = (struct vfio_nvme_command){ .opcode = take_opcode(in, admin) };
+	run->own_bells |= cmd->opcode == VFIO_NVME_DOORBELL_BUFFERS;
 	cmd->flags = take8(in);
 	cmd->cid = htole16(take8(in));
 	cmd->nsid = htole32(take_nsid(in));
@@ -394,7 +397,7 @@ static void step_command(struct run *run)
 	unsigned int q = how % QUEUES;
 	struct vfio_nvme_command cmd;
 
-	take_command(run->in, &cmd, !q);
+	take_command(run, &cmd, !q);
 	if (!q && cmd.opcode == VFIO_NVME_ASYNC_EVENT)
 		cmd.cid = htole16(ASYNC_CID | (le16toh(cmd.cid) & 0xff));
 	if (!h->trusted || !h->queues[q].exists || run->nested)
@@ -501,6 +504,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&run);
 	run.nest = 0;
 	host_settle(&run.host);
+	if (!run.own_bells)
+		host_check_sleep(&run.host);
 	host_close(&run.host);
 	CHECK(open_fds() == fds);
 	return 0;

@@ -4,12 +4,14 @@
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nvme_host.h"
 
 #define TURNS    64u			/* of the device, after which it should have slept */
-#define PATIENCE 5000			/* ms, in which it has to answer */
+#define MANY_TURNS 3000u
+#define PATIENCE 8			/* seconds, in which it has to answer */
 
 /* ---- doorbells ----------------------------------------------------------------------------- */
 
@@ -83,13 +85,13 @@ static void reap(struct host *h, unsigned int q)
 	struct queue *queue = &h->queues[q];
 	uint32_t at = queue->head, n = 0, total = 0;
 
-	for (uint32_t i = 0; i < queue->entries; i++)
+	for (uint32_t i = 0; i < queue->cq_entries; i++)
 		total += is_new(h, q, i);
-	CHECK(total < queue->entries);
+	CHECK(total < queue->cq_entries);
 	for (; n < total; n++) {
 		CHECK(is_new(h, q, at));
 		take(h, q, slot(h, q, at));
-		at = at + 1 == queue->entries ? 0 : at + 1;
+		at = at + 1 == queue->cq_entries ? 0 : at + 1;
 	}
 	queue->phase ^= at < queue->head;
 	queue->head = at;
@@ -135,16 +137,38 @@ static bool wants_a_turn(struct host *h, int ms)
 	return n == 1;
 }
 
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
 void host_settle(struct host *h)
 {
+	time_t end = now() + PATIENCE;
+
 	for (;;) {
 		for (unsigned int i = 0; i < TURNS && wants_a_turn(h, 0); i++)
 			CHECK(vfio_dispatch(h->dev) == 0);
 		host_reap(h);
 		if (!h->trusted || h->silent || host_idle(h) || !rung_all(h))
 			return;
-		CHECK(wants_a_turn(h, PATIENCE));
+		CHECK(now() <= end);
+		wants_a_turn(h, 1000);
 	}
+}
+
+void host_check_sleep(struct host *h)
+{
+	unsigned int i;
+
+	if (h->silent)
+		usleep(2000);		/* what was under way ends meanwhile, and is not answered */
+	for (i = 0; i < MANY_TURNS && wants_a_turn(h, 0); i++)
+		CHECK(vfio_dispatch(h->dev) == 0);
+	CHECK(i < MANY_TURNS);
 }
 
 /* ---- commands ------------------------------------------------------------------------------ */
@@ -186,10 +210,12 @@ void host_distrust(struct host *h)
 		h->queues[q].exists = false;
 }
 
-static void prepare(struct host *h, unsigned int q, uint32_t entries)
+static void prepare(struct host *h, unsigned int q, uint32_t entries, uint32_t cq_entries)
 {
 	memset(host_bytes(h, CQ_PAGE(q)), 0, PAGE);
-	h->queues[q] = (struct queue){ .exists = true, .entries = entries, .phase = 1 };
+	h->queues[q] = (struct queue){
+		.exists = true, .entries = entries, .cq_entries = cq_entries, .phase = 1,
+	};
 }
 
 /* Whatever there was before: memory is decoded, power is on, the bus can be mastered. */
@@ -213,7 +239,7 @@ void host_bring_up(struct host *h, uint32_t entries)
 	wake(h);
 	host_write32(h, VFIO_NVME_CC, 0);
 	CHECK(!VFIO_NVME_GET(read32(h, VFIO_NVME_CSTS), CSTS_RDY));
-	prepare(h, 0, entries);
+	prepare(h, 0, entries, entries);
 	host_write32(h, VFIO_NVME_AQA, (entries - 1) << 16 | (entries - 1));
 	for (unsigned int i = 0; i < 2; i++) {
 		uint64_t at = HONEST_AT + (i ? CQ_PAGE(0) : SQ_PAGE(0)) * PAGE;
@@ -226,12 +252,16 @@ void host_bring_up(struct host *h, uint32_t entries)
 	h->trusted = true;
 }
 
-/* There may be one of that number that was not made here; but then nothing is honest any more. */
+/*
+ * There may be one of that number that was not made here; but then nothing is honest any more. The
+ * last one has hardly any room for answers.
+ */
 bool host_make_queue(struct host *h, unsigned int q, uint32_t entries)
 {
+	uint32_t cq_entries = q == QUEUES - 1 ? 3 : entries;
 	struct vfio_nvme_command cmd = {
 		.opcode = VFIO_NVME_CREATE_CQ, .prp1 = HONEST_AT + CQ_PAGE(q) * PAGE,
-		.cdw10 = (entries - 1) << 16 | q,
+		.cdw10 = (cq_entries - 1) << 16 | q,
 		.cdw11 = q << 16 | VFIO_NVME_CQ_INTERRUPTS | VFIO_NVME_QUEUE_CONTIGUOUS,
 	};
 
@@ -243,8 +273,9 @@ bool host_make_queue(struct host *h, unsigned int q, uint32_t entries)
 	CHECK(host_run(h, 0, cmd) == 0);
 	cmd.opcode = VFIO_NVME_CREATE_SQ;
 	cmd.prp1 = HONEST_AT + SQ_PAGE(q) * PAGE;
+	cmd.cdw10 = (entries - 1) << 16 | q;
 	CHECK(host_run(h, 0, cmd) == 0);
-	prepare(h, q, entries);
+	prepare(h, q, entries, cq_entries);
 	return true;
 }
 

@@ -63,7 +63,7 @@ struct place {
 
 struct queue {
 	bool exists;
-	uint32_t entries;		/* of either ring */
+	uint32_t entries, cq_entries;
 	uint32_t tail, sq_head, head;
 	uint32_t rung;			/* the tail that the device was told */
 	uint16_t phase;
@@ -124,6 +124,8 @@ void host_ring(struct host *h, unsigned int q);
 void host_reap(struct host *h);
 /* Let the device work; an honest one's commands are answered in the end. */
 void host_settle(struct host *h);
+/* Whatever there was: when nobody does anything, it sleeps. */
+void host_check_sleep(struct host *h);
 /* Nothing is under way but requests of events. */
 bool host_idle(const struct host *h);
 /* The host's own command: its status. */

@@ -5,6 +5,7 @@
  * Whoever touches what he may not dies of it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -157,13 +158,21 @@ static int peer_write(void *arg, uint64_t iova, const void *buf, size_t len)
 
 extern const struct vfio_device_module vfio_device_module;
 
+/* On a disk, if there is one, since what is in memory does not go by the ring. */
+static int make_file(unsigned int how)
+{
+	int fd = how & OPEN_RING ? open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+
+	return fd < 0 ? memfd_create("fuzz-nvme-disk", MFD_CLOEXEC | MFD_ALLOW_SEALING) : fd;
+}
+
 /* Files can be opened again, by their numbers here. */
-static void make_files(struct host *h)
+static void make_files(struct host *h, unsigned int how)
 {
 	uint8_t page[PAGE];
 
 	for (unsigned int i = 0; i < 2; i++) {
-		h->files[i] = memfd_create("fuzz-nvme-disk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		h->files[i] = make_file(how);
 		CHECK(h->files[i] >= 0 && ftruncate(h->files[i], NS_BYTES) == 0);
 		for (unsigned int k = 3; k < 6; k++) {
 			memset(page, 0x30 + k, sizeof(page));
@@ -191,7 +200,7 @@ void host_open(struct host *h, unsigned int how)
 
 	memcpy(h->places, places, sizeof(places));
 	h->peer = (struct dma_peer){ .read = peer_read, .write = peer_write, .arg = h };
-	make_files(h);
+	make_files(h, how);
 	/* Not every file system knows direct I/O. */
 	if (create(h, how, &err) < 0)
 		CHECK(how & OPEN_DIRECT && create(h, how & ~OPEN_DIRECT, &err) == 0);

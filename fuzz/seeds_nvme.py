@@ -98,6 +98,9 @@ FEATURES = b''.join(
                                     (6, 0, 0), (7, 0x50005, 768), (8, 1, 0), (9, 0x10001, 0),
                                     (10, 1, 0), (11, 0x13f, 0), (14, 0, 0)))
 LOGS = b''.join(send(0, GET_LOG, -1, dwords=(0x7f0000 | n,)) for n in range(1, 7))
+# So many that wait for each other are not done in one turn.
+CHAIN = 30 * (send(1, ZEROES, 3, dwords=(0, 0, 31)) +
+              send(1, READ, 3, (IN_PLACE + 2, 0), dwords=(0,))) + nvme(2, b'\0\0\0', 1)
 DEVICE = {
     'honest-sync': bytes([0]) + up() + ROUND, 'honest-ring': bytes([RING]) + up() + ROUND,
     'honest-direct': bytes([RING | DIRECT]) + up() + io(0, 3, 0, 8, 4) + io(1, 3, 0, 8, 4) +
@@ -198,6 +201,19 @@ DEVICE = {
     'files-fail': bytes([RING]) + up() + nvme(9, b'\x11') + rw(3, 64) + SETTLE + nvme(9, b'\6') +
     rw(3, 64) + send(1, ZEROES, 3, dwords=(0, 0, 9)) + send(1, DSM, 3, dwords=(0, 4)) +
     send(0, FORMAT, 3, dwords=(0x200,)) + SETTLE + nvme(9, b'\x91') + rw(4, 64) + SETTLE,
+    'no-power': bytes([RING]) + up(16, False) + send(0, IDENTIFY, dwords=(1,), how=KEPT) +
+    nvme(2, b'\0\0\0', KEPT) + nvme(3, b'\7') + SETTLE,
+    'in-flight': b'\1' + b''.join(up(64) + CHAIN + end for end in (
+        b'\4', unmap(0), nvme(1, bytes([CC]) + b'\0\0\x46\0'), b'\x10', nvme(3, b'\5'),
+        send(0, FORMAT, 3, dwords=(0x200,)) + SETTLE,
+        send(0, DELETE_SQ, dwords=(1,)) + send(0, DELETE_CQ, dwords=(1,)) + SETTLE,
+        send(0, SET_FEATURE, dwords=(6, 0)) + SETTLE)),
+    'narrow': bytes([RING]) + up(16) + queue(3, 32) + 9 * send(3, FLUSH, 1) +
+    9 * send(3, READ, 3, dwords=(0, 0, 7)) + SETTLE +
+    7 * send(3, WRITE, 1, dwords=(0, 0, 0)) + SETTLE,
+    'no-master-in-flight': bytes([RING]) + up(64) + CHAIN + MASTER_0 + SETTLE,
+    'master-again-in-flight': bytes([RING]) + up(64) + CHAIN + MASTER_0 +
+    3 * nvme(2, b'\0\0\0', WAIT) + MASTER_1 + SETTLE,
     'recycled': bytes([RING]) + up() + rw(3, 64) + b'\x10' + up() + rw(3, 64) + b'\x10',
 }
 
