@@ -6,7 +6,7 @@
 #include "private.h"
 
 #define LIST       1024u		/* numbers in a list of active namespaces */
-#define MOST       1024u		/* that are kept, whatever the controller says */
+#define MOST       1024u		/* that are looked at, whatever the controller says */
 #define SHIFT_LEAST 9u
 #define SHIFT_MOST  16u
 
@@ -65,14 +65,15 @@ static int try_all(struct vfio_nvme *nvme)
 }
 
 /* 0 ends the list; what does not ascend is no number that can be trusted. */
-static int add_list(struct vfio_nvme *nvme, const uint32_t *list, uint32_t *last)
+static int add_list(struct vfio_nvme *nvme, const uint32_t *list, uint32_t *last,
+		    unsigned int *left)
 {
 	int ret = 0;
 
 	for (unsigned int i = 0; i < LIST && ret == 0; i++) {
 		uint32_t nsid = le32toh(list[i]);
 
-		if (nsid == 0 || nvme->nnamespaces == MOST)
+		if (nsid == 0 || (*left)-- == 0)
 			return 0;
 		if (nsid <= *last || nsid > le32toh(nvme->identity.nn))
 			return nvme_error(nvme, ENODEV, VFIO_E_DEVICE, VFIO_BY_MODEL, "",
@@ -87,6 +88,7 @@ static int add_list(struct vfio_nvme *nvme, const uint32_t *list, uint32_t *last
 int nvme_find_namespaces(struct vfio_nvme *nvme)
 {
 	uint32_t list[LIST], last = 0;
+	unsigned int left = MOST;
 	int ret;
 
 	nvme->namespaces = calloc(MOST, sizeof(nvme->namespaces[0]));
@@ -97,7 +99,7 @@ int nvme_find_namespaces(struct vfio_nvme *nvme)
 		if (ret == -EIO && nvme->status)
 			return last ? 0 : try_all(nvme);
 		if (ret == 0)
-			ret = add_list(nvme, list, &last);
+			ret = add_list(nvme, list, &last, &left);
 	} while (ret > 0);
 	return ret;
 }

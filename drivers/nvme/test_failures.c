@@ -144,6 +144,21 @@ static void without_namespaces_it_opens(void **state)
 	end(f);
 }
 
+/* The list names ever more that are none: there are not asked 2^32 questions. */
+static void namespaces_that_are_none_come_to_an_end(void **state)
+{
+	struct fixture *f = fixture();
+
+	f->fake.id.nn = htole32(UINT32_MAX);
+	f->fake.ns.nsze = 0;
+	for (uint32_t i = 0; i < 2048; i++)
+		f->fake.active[i] = i + 1;
+	start(f);
+	assert_null(f->ns);
+	assert_in_range(f->fake.nadmin, 1024, 1024 + 50);
+	end(f);
+}
+
 static void transfer_limit_is_obeyed(void **state)
 {
 	static const uint8_t mdts[] = { 0, 1, 5, 8, 9, 255 };
@@ -366,6 +381,7 @@ int main(void)
 		cmocka_unit_test(namespaces_are_found),
 		cmocka_unit_test(without_a_list_each_number_is_tried),
 		cmocka_unit_test(without_namespaces_it_opens),
+		cmocka_unit_test(namespaces_that_are_none_come_to_an_end),
 		cmocka_unit_test(transfer_limit_is_obeyed),
 		cmocka_unit_test(answers_that_nobody_asked_break_the_queue),
 		cmocka_unit_test(stale_phase_is_no_answer),
