@@ -98,14 +98,15 @@ void cq_stop(struct nvme *n, struct cq *cq)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-/* The half with the phase comes last. */
+/* The dword with the phase comes last, and alone: it is what a driver looks at. */
 static void store(uint8_t *at, const struct vfio_nvme_completion *c)
 {
-	uint64_t halves[2];
+	uint32_t *to = (uint32_t *)(void *)at, dwords[4];
 
-	memcpy(halves, c, sizeof(halves));
-	__atomic_store_n((uint64_t *)(void *)at, halves[0], __ATOMIC_RELAXED);
-	__atomic_store_n((uint64_t *)(void *)at + 1, halves[1], __ATOMIC_RELEASE);
+	memcpy(dwords, c, sizeof(dwords));
+	for (unsigned int i = 0; i < 3; i++)
+		__atomic_store_n(&to[i], dwords[i], __ATOMIC_RELAXED);
+	__atomic_store_n(&to[3], dwords[3], __ATOMIC_RELEASE);
 }
 
 static __attribute__((noinline)) void store_by_copy(struct nvme *n, struct cq *cq,
