@@ -101,6 +101,9 @@ static int nvme_reset(struct vfio_function *fn)
 	struct nvme *n = vfio_function_state(fn);
 
 	n->fn = fn;
+	/* Another user may be next, who is not told what the last one did. */
+	memset(n->errors, 0, sizeof(n->errors));
+	n->changed = 0;
 	n->doorbells = (uint32_t *)((char *)vfio_function_memory(fn, 0) + VFIO_NVME_DOORBELLS);
 	controller_reset(n);
 	return 0;

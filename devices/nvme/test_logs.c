@@ -80,6 +80,29 @@ static void errors_are_logged(void **state)
 	assert_int_equal(le64toh(e->lba), 0x123456789);
 }
 
+/* After a reset of the function, as for another user, they are not told, but they have been counted. */
+static void errors_are_not_told_to_others(void **state)
+{
+	struct host *h = *state;
+	const struct vfio_nvme_error_entry *e;
+
+	host_run(h, 0, (command){ .opcode = 0x7f, .nsid = htole32(9) });
+	host_disable(h);
+	host_enable(h);
+	e = log_page(h, 1, 128, 0);
+	assert_int_equal(le64toh(e->count), 1);
+	assert_int_equal(vfio_reset(h->dev), 0);
+	memset(h->queues, 0, sizeof(h->queues));
+	host_enable(h);
+	e = log_page(h, 1, 64, 0);
+	assert_int_equal(e->count, 0);
+	assert_int_equal(e->nsid, 0);
+	host_run(h, 0, (command){ .opcode = 0x7f });
+	e = log_page(h, 1, 128, 0);
+	assert_int_equal(le64toh(e[0].count), 2);
+	assert_int_equal(e[1].count, 0);
+}
+
 static uint64_t count(const uint8_t *at)
 {
 	uint64_t value;
@@ -386,7 +409,8 @@ static void requests_are_aborted(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(errors_are_logged), TEST(health), TEST(firmware_and_effects),
+		TEST(errors_are_logged), TEST(errors_are_not_told_to_others), TEST(health),
+		TEST(firmware_and_effects),
 		TEST(parts_of_pages), TEST(bad_logs),
 		TEST(events_of_temperature), TEST(events_of_namespaces),
 		TEST(events_of_doorbells), TEST(events_wait), TEST(too_many_requests),
