@@ -86,10 +86,10 @@ class Disk:
         if not pid:
             raise Failure('the device does not come back:\n' + self.vfiod.log())
         self.deaths += 1
+        os.kill(pid, signal.SIGKILL)
         if self.deaths > DEATHS:
             self.vfiod.process.kill()
             self.vfiod.process.wait()
-        os.kill(pid, signal.SIGKILL)
         if not wait_for(lambda: not is_alive(pid), 30):
             raise Failure('the device lives')
         if self.deaths > DEATHS:

@@ -30,11 +30,23 @@
 
 static struct checker checker;
 
+/* It may be why. */
+static void tell_fault(const struct checker *c)
+{
+	struct vfio_fault fault;
+
+	if (c->nvme && vfio_fault(vfio_nvme_device(c->nvme), &fault) > 0)
+		fprintf(stderr, "the device was refused %llu bytes at %#llx: %s\n",
+			(unsigned long long)fault.size, (unsigned long long)fault.iova,
+			strerror(fault.err));
+}
+
 _Noreturn void fail(const struct checker *c, const char *format, ...)
 {
 	va_list args;
 
 	fflush(stdout);
+	tell_fault(c);
 	if (c->nvme && vfio_nvme_error(c->nvme)->err)
 		vfio_error_print(stderr, "the driver's last error", vfio_nvme_error(c->nvme));
 	fprintf(stderr, "checker: ");
@@ -153,9 +165,9 @@ static void report(const struct counts *n)
 	       n->blocks_read, n->blocks_compared, n->ambiguous, n->swapped);
 	printf("%llu resets, %llu of the function, %llu queues replaced, %llu aborts (%llu of a "
 	       "command), %llu times closed and opened, %llu kills, %llu formats, %llu write "
-	       "caches switched, %llu naps, %llu events told\n", n->resets, n->function_resets, n->queues, n->aborts,
-	       n->aborted, n->reopened, n->kills, n->formats,
-	       n->caches, n->naps, n->events);
+	       "caches switched, %llu naps, %llu events told\n", n->resets, n->function_resets,
+	       n->queues, n->aborts, n->aborted, n->reopened, n->kills, n->formats, n->caches,
+	       n->naps, n->events);
 	printf("%llu writes without an answer (%llu times one was read later), %llu commands left "
 	       "out, %llu pages looked at for late writes, %llu sweeps, %llu images\n", n->unknown,
 	       n->unknown_done, n->skipped, n->pages_looked_at, n->sweeps, n->images);

@@ -205,8 +205,8 @@ int device_open(struct checker *c, struct chance *chance)
 	find_disks(c);
 	for (unsigned int i = 0; c->is_volatile && i < c->ndisks; i++)
 		model_clear(c->disks[i].model, ++c->now);
-	if (memory_open(&c->memory, vfio_nvme_device(c->nvme)) < 0)
-		fail(c, "no memory for data");
+	ret = check(c, memory_open(&c->memory, vfio_nvme_device(c->nvme), percent(chance, 25)),
+		    "no memory for data");
 	c->nqueues = 1 + (unsigned int)below(chance, MAX_QUEUES);
 	for (unsigned int i = 0; i < c->nqueues && ret == 0; i++)
 		ret = new_queue(c, chance, i);
@@ -223,6 +223,7 @@ void device_close(struct checker *c)
 	vfio_nvme_close(c->nvme);
 	c->nvme = NULL;
 	c->nqueues = 0;
+	memory_close(&c->memory);
 }
 
 static int reopen(struct checker *c, struct chance *chance)

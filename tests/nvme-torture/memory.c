@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "chance.h"
 #include "memory.h"
@@ -13,15 +15,26 @@ static uint8_t *at(const struct memory *m, uint64_t iova)
 	return (uint8_t *)m->dma.vaddr + (iova - m->dma.iova);
 }
 
-int memory_open(struct memory *m, struct vfio_dev *dev)
+int memory_open(struct memory *m, struct vfio_dev *dev, bool is_private)
 {
+	const size_t size = (size_t)MEMORY_PAGES * MEMORY_PAGE;
+
 	memset(m, 0, sizeof(*m));
-	return vfio_dma_alloc(dev, &m->dma, (size_t)MEMORY_PAGES * MEMORY_PAGE, VFIO_DMA_RW);
+	m->is_private = is_private;
+	if (!is_private)
+		return vfio_dma_alloc(dev, &m->dma, size, VFIO_DMA_RW);
+	m->dma = (struct vfio_dma){
+		.iova = VFIO_IOVA_ANY, .size = size, .fd = -1, .prot = VFIO_DMA_RW,
+	};
+	m->dma.vaddr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return m->dma.vaddr == MAP_FAILED ? -errno : vfio_dma_map(dev, &m->dma);
 }
 
-void memory_close(struct memory *m, struct vfio_dev *dev)
+void memory_close(struct memory *m)
 {
-	vfio_dma_free(dev, &m->dma);
+	if (m->is_private)
+		munmap(m->dma.vaddr, m->dma.size);
+	memset(m, 0, sizeof(*m));
 }
 
 /* ---- pages --------------------------------------------------------------------------------- */

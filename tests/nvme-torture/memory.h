@@ -14,6 +14,7 @@
 
 struct memory {
 	struct vfio_dma dma;
+	bool is_private;		/* no file: a device elsewhere asks us for each byte */
 	uint8_t pages[MEMORY_PAGES];	/* what each is */
 	unsigned int next;		/* where to look for free ones */
 };
@@ -25,8 +26,9 @@ struct buffer {
 	size_t len;
 };
 
-int memory_open(struct memory *m, struct vfio_dev *dev);
-void memory_close(struct memory *m, struct vfio_dev *dev);
+int memory_open(struct memory *m, struct vfio_dev *dev, bool is_private);
+/* The device is closed, and its maps have gone with it. */
+void memory_close(struct memory *m);
 
 /*
  * Room for len bytes, a multiple of 4; where and in how many pieces follows from shape. False:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The model finds what is wrong, and nothing else. Each test is about one block; times are given. */
+/* The model finds what is wrong, and nothing else. Each test is about one block, at given times. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
