@@ -334,8 +334,11 @@ bool sq_work(struct nvme *n, struct sq *sq)
 	uint64_t life = n->life;
 	bool worked = false;
 
-	if (tail == sq->head)
+	if (tail == sq->head) {
+		sq->tail = tail;	/* a bad one may have been taken back */
+		sq->bad_doorbell = false;
 		return false;
+	}
 	if (tail >= sq->ring.entries) {
 		if (tail != sq->tail)
 			bad_tail(n, sq, tail);

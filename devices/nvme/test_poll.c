@@ -314,6 +314,19 @@ static void nonsense(void **state)
 	assert_int_equal(host_get(h, VFIO_NVME_CSTS), 1);
 }
 
+/* A tail beyond the queue, that is seen and then taken back, leaves nothing to look at. */
+static void nonsense_taken_back(void **state)
+{
+	struct host *h = *state;
+
+	call(h, 1, 99);
+	let_sleep(h);
+	call(h, 1, h->queues[1].tail);
+	let_sleep(h);
+	flush_by_store(h);
+	assert_int_equal(host_answer(h, 1), 0);
+}
+
 /* Does the queue have an answer that was not taken? */
 static bool has_answer(const struct host_queue *q)
 {
@@ -392,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(buffers_become_read_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nonsense_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bus_master_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(queue_goes, set_up, tear_down),
