@@ -198,21 +198,43 @@ static void step_map(struct run *run)
 		host_unmap(&run->host, p);
 }
 
+static size_t put_prp(struct run *run, uint64_t at)
+{
+	uint64_t prp = htole64(take_address(run->in));
+
+	host_put(&run->host, at, &prp, sizeof(prp));
+	return sizeof(prp);
+}
+
+static size_t put_sgl(struct run *run, uint64_t at)
+{
+	struct vfio_nvme_sgl sgl = { .address = htole64(take_address(run->in)) };
+
+	sgl.length = htole32(take16(run->in));
+	sgl.type = take8(run->in);
+	host_put(&run->host, at, &sgl, sizeof(sgl));
+	return sizeof(sgl);
+}
+
+static size_t put_range(struct run *run, uint64_t at)
+{
+	struct vfio_nvme_range range = { .blocks = htole32(take8(run->in)) };
+
+	range.lba = htole64(take8(run->in));
+	host_put(&run->host, at, &range, sizeof(range));
+	return sizeof(range);
+}
+
 static void step_list(struct run *run)
 {
+	static size_t (*const puts[4])(struct run *run, uint64_t at) = {
+		put_prp, put_range, put_sgl, put_sgl,
+	};
 	uint64_t at = take_address(run->in);
 	uint8_t n = take8(run->in);
 
-	for (unsigned int i = 0; i < (n & 15u) + 1; i++) {
-		struct vfio_nvme_sgl sgl = { .address = htole64(take_address(run->in)) };
-
-		if (n & 0x80) {
-			sgl.length = htole32(take16(run->in));
-			sgl.type = take8(run->in);
-		}
-		host_put(&run->host, at, &sgl, n & 0x80 ? sizeof(sgl) : sizeof(sgl.address));
-		at += n & 0x80 ? sizeof(sgl) : sizeof(sgl.address);
-	}
+	for (unsigned int i = 0; i < (n & 15u) + 1; i++)
+		at += puts[n >> 6](run, at);
 }
 
 /* Commands where a hostile queue may be, or data. */
@@ -300,7 +322,7 @@ static void step_queue(struct run *run)
 	if (what & 0x80)
 		host_use_shadow(&run->host);
 	else
-		host_make_queue(&run->host, 1 + (what & 3) % 3, 2 + (what >> 2) * 2);
+		host_make_queue(&run->host, 1 + (what & 7) % (QUEUES - 1), 2 + (what >> 3) * 4);
 }
 
 static void step_doorbell(struct run *run)
@@ -389,12 +411,18 @@ static bool moves_queues(const struct vfio_nvme_command *cmd)
 	}
 }
 
-/* The honest driver sends hostile commands, too. */
+/* It is answered, and leaves the honest driver's queues alone. */
+static bool can_be_alone(const struct vfio_nvme_command *cmd)
+{
+	return cmd->opcode != VFIO_NVME_ASYNC_EVENT && !moves_queues(cmd);
+}
+
+/* The honest driver sends hostile commands, too, some many times. */
 static void step_command(struct run *run)
 {
 	struct host *h = &run->host;
 	uint8_t how = take8(run->in);
-	unsigned int q = how % QUEUES;
+	unsigned int q = (how & 7) % QUEUES, times = 1u << (how >> 3 & 7);
 	struct vfio_nvme_command cmd;
 
 	take_command(run, &cmd, !q);
@@ -402,12 +430,14 @@ static void step_command(struct run *run)
 		cmd.cid = htole16(ASYNC_CID | (le16toh(cmd.cid) & 0xff));
 	if (!h->trusted || !h->queues[q].exists || run->nested)
 		return;
-	if ((how & 0x80) && !run->nest && cmd.opcode != VFIO_NVME_ASYNC_EVENT && !moves_queues(&cmd)) {
+	if (how >> 6 == 2 && !run->nest && can_be_alone(&cmd)) {
 		if (run->looks++ < MAX_LOOKS)
 			check_alone(h, q, cmd);
 		return;
 	}
-	if (!host_submit(h, q, &cmd) || (how & 0x40))
+	while (times-- && host_submit(h, q, &cmd))
+		;
+	if (how >> 6 == 1)
 		return;
 	host_ring(h, q);
 	if (!q && moves_queues(&cmd))

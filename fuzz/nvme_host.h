@@ -16,7 +16,7 @@
 
 #define BAR    VFIO_PCI_BAR0_REGION_INDEX
 #define PAGE   4096u
-#define QUEUES 4u			/* the honest ones; 0: admin */
+#define QUEUES 7u			/* the honest ones; 0: admin */
 #define CIDS   0x400u
 #define OWN_CID   0x100u		/* the host's own commands, one at a time */
 #define ASYNC_CID 0x200u		/* + n: requests of events, which wait */
@@ -27,10 +27,10 @@
 #define HONEST_AT    UINT64_C(0x5ad3c9b17000)
 #define SQ_PAGE(q)   (q)
 #define CQ_PAGE(q)   (QUEUES + (q))
-#define SHADOW_PAGE  8u
-#define EVENTS_PAGE  9u
-#define LIST_PAGE    10u		/* and the next one */
-#define DATA_PAGE    16u
+#define SHADOW_PAGE  (2 * QUEUES)
+#define EVENTS_PAGE  (2 * QUEUES + 1)
+#define LIST_PAGE    (2 * QUEUES + 2)	/* and the next one */
+#define DATA_PAGE    (2 * QUEUES + 4)
 #define DATA_PAGES   17u
 #define HONEST_PAGES (DATA_PAGE + DATA_PAGES)
 #define DATA_AT      (HONEST_AT + DATA_PAGE * PAGE)

@@ -9,7 +9,7 @@ DELETE_SQ, CREATE_SQ, GET_LOG, DELETE_CQ, CREATE_CQ, IDENTIFY, ABORT, SET_FEATUR
     ASYNC, DOORBELLS, FORMAT = range(12)
 CC, AQA, ASQ, ACQ, INTMS, INTMC = range(6)
 RING, POLLS, DIRECT = 1, 2, 4
-ALONE, KEPT, ALL, WAIT = 0x80, 0x40, 0xc0, 0x20
+ALONE, KEPT, WAIT = 0x80, 0x40, 0x20
 IN_PLACE, BY_PEER, READ_ONLY, WRITE_ONLY, CUT_OFF, BEHIND, LAST = 0, 8, 12, 14, 16, 22, 0x60
 DATA = 0x40
 
@@ -28,7 +28,7 @@ def up(entries=16, queue=True, shadow=False):
 
 
 def queue(number, entries):
-    return nvme(12, bytes([number - 1 | (entries - 2) // 2 << 2]))
+    return nvme(12, bytes([number - 1 | (entries - 2) // 4 << 3]))
 
 
 def body(opcode, nsid=0, prp1=(DATA, 0), prp2=(DATA + 1, 0), dwords=(), sgl=None, cid=1, flags=0):
@@ -62,8 +62,26 @@ def put_at(where, q, *args, **more):
     return nvme(8, address(*where) + bytes([0x80 if q else 0x81]) + body(*args, **more))
 
 
+def ranges(where, *entries):
+    return nvme(7, address(*where) + bytes([len(entries) - 1 | 0x40]) + b''.join(
+        bytes([n, lba]) for lba, n in entries))
+
+
 def unmap(place):
     return nvme(6, bytes([place]))
+
+
+def remap(place):
+    return nvme(6, bytes([place | 0x80]))
+
+
+def settle(meanwhile=b''):
+    """meanwhile: steps while the device asks for memory, as many as meanwhile() said."""
+    return b'\x82\xc0' + meanwhile + b'\x1c\0\4'
+
+
+def meanwhile(n):
+    return nvme(9, bytes([3 | n << 2]))
 
 
 def bell(index, value, how=0):
@@ -87,7 +105,8 @@ def make_sq(qid, where, entries=16, cq=None):
     return CREATE_SQ, 0, where, (0, 0), (entries - 1 << 16 | qid, (cq or qid) << 16 | 1)
 
 
-SETTLE = nvme(2, b'\x1c\0\4', 0xc0)
+SETTLE = settle()
+RESET = b'\4'
 MASTER_0, MASTER_1 = nvme(3, b'\0'), nvme(3, b'\1')
 ROUND = b''.join(io(op, ns, lba, n, offset, how)
                  for ns, lba, n in ((1, 3, 9), (2, 1, 5), (3, 8, 20), (4, 24, 8))
@@ -101,8 +120,12 @@ LOGS = b''.join(send(0, GET_LOG, -1, dwords=(0x7f0000 | n,)) for n in range(1, 7
 # So many that wait for each other are not done in one turn.
 CHAIN = 30 * (send(1, ZEROES, 3, dwords=(0, 0, 31)) +
               send(1, READ, 3, (IN_PLACE + 2, 0), dwords=(0,))) + nvme(2, b'\0\0\0', 1)
+ASKED = ((SET_FEATURE, 0, (14,)), (GET_LOG, 0, (0x7f0001,)), (IDENTIFY, 0, (1,)))
 DEVICE = {
     'honest-sync': bytes([0]) + up() + ROUND, 'honest-ring': bytes([RING]) + up() + ROUND,
+    'honest-beyond': b'\0' + up() + b''.join(
+        io(op, ns, lba, n) for ns, lba, n in ((1, 120, 9), (1, 120, 8), (2, 15, 2), (3, 129, 1))
+        for op in (0, 1, 3)),
     'honest-direct': bytes([RING | DIRECT]) + up() + io(0, 3, 0, 8, 4) + io(1, 3, 0, 8, 4) +
     io(2, 3, 1, 2, 512), 'honest-shadow': bytes([RING]) + up(8, True, True) + ROUND,
     'polls': bytes([RING | POLLS]) + up() + rw(3, 8) + rw(1, 16) + SETTLE,
@@ -122,8 +145,8 @@ DEVICE = {
     'format': bytes([RING]) + up() + io(0, 1, 0, 9) + b''.join(
         send(0, FORMAT, ns, dwords=(what,), how=ALONE)
         for ns, what in ((1, 0x201), (2, 0), (3, 0x200), (4, 0), (3, 0x41), (-1, 1))) + ROUND,
-    'trim': b''.join(bytes([how]) + up() + nvme(8, address(DATA) + b'\1') + sgls(
-        (IN_PLACE, 0), ((0, 0), 9, 0), ((DATA, 0), 4, 0)) + b''.join(
+    'trim': b''.join(bytes([how]) + up() + nvme(8, address(DATA) + b'\1') + ranges(
+        (IN_PLACE, 0), (3, 9), (40, 0), (8, 7)) + b''.join(
             send(1, DSM, ns, (where, 0), dwords=(n, 4), how=ALONE)
             for ns in (1, 3, 4) for where, n in ((IN_PLACE, 1), (31, 0), (DATA, 255)))
         for how in (0,)) + rw(3, 16, turns=0x80),
@@ -208,12 +231,32 @@ DEVICE = {
         send(0, FORMAT, 3, dwords=(0x200,)) + SETTLE,
         send(0, DELETE_SQ, dwords=(1,)) + send(0, DELETE_CQ, dwords=(1,)) + SETTLE,
         send(0, SET_FEATURE, dwords=(6, 0)) + SETTLE)),
-    'narrow': bytes([RING]) + up(16) + queue(3, 32) + 9 * send(3, FLUSH, 1) +
-    9 * send(3, READ, 3, dwords=(0, 0, 7)) + SETTLE +
-    7 * send(3, WRITE, 1, dwords=(0, 0, 0)) + SETTLE,
+    'narrow': bytes([RING]) + up(16) + queue(6, 32) + send(6, FLUSH, 1, how=24) +
+    send(6, READ, 3, dwords=(0, 0, 7), how=24) + SETTLE +
+    send(6, WRITE, 1, dwords=(0, 0, 0), how=24) + SETTLE,
     'no-master-in-flight': bytes([RING]) + up(64) + CHAIN + MASTER_0 + SETTLE,
     'master-again-in-flight': bytes([RING]) + up(64) + CHAIN + MASTER_0 +
     3 * nvme(2, b'\0\0\0', WAIT) + MASTER_1 + SETTLE,
+    'reset-while-asked-by-admin': b'\1' + b''.join(
+        up() + meanwhile(1) + send(0, what, ns, (BY_PEER, 0), dwords=dwords) + settle(RESET)
+        for what, ns, dwords in ASKED) + up() + prps((BY_PEER, 0), (IN_PLACE, 0), (IN_PLACE, 0)) +
+    meanwhile(1) + send(1, READ, 2, (DATA, 0), (BY_PEER, 0), (0, 0, 2)) + settle(RESET) + b''.join(
+        up(64) + send(1, ZEROES, 3, dwords=(0, 0, 31), how=32) + send(
+            1, READ, 3, (BY_PEER, 0), dwords=(0,)) + nvme(2, b'\0\0\0', 1) + meanwhile(1) +
+        what + settle(RESET) for what in (
+            send(0, DELETE_SQ, dwords=(1,)), send(0, FORMAT, 3, dwords=(0x200,)),
+            send(0, SET_FEATURE, dwords=(6, 0)))),
+    'reset-while-answering': b'\1' + 2 * (bad_up((IN_PLACE, 0), (BY_PEER + 1, 0)) + put_at(
+        (IN_PLACE, 0), 0, SET_FEATURE, dwords=(1, 1)) + meanwhile(1) + bell(0, 1) + settle(RESET)),
+    'shadow-that-returns': b'\0' + up() +
+    send(0, DOORBELLS, 0, (BEHIND, 0), (BEHIND + 1, 0)) + SETTLE + unmap(6) + remap(6) +
+    bell(2, 1) + SETTLE + put_at((BEHIND, 0), 1, FLUSH) + bell(0, 0, 0x40) + SETTLE,
+    'too-many': b'\1' + up(64) + b''.join(queue(n, 62) for n in (2, 3, 4, 5)) + b''.join(
+        send(n, ZEROES, 3, dwords=(0, 0, 31), how=48) for n in (1, 2, 3, 4, 5)) + send(
+            1, DSM, 3, (IN_PLACE, 0), dwords=(0, 4)) + SETTLE,
+    'changed': b'\0' + up() + send(0, SET_FEATURE, dwords=(11, 0x100)) + send(0, ASYNC) +
+    send(0, FORMAT, 1, dwords=(1,)) + send(0, GET_LOG, dwords=(0x7f0004,)) + send(
+        1, FLUSH, 9, flags=1) + SETTLE + send(1, READ, 1, dwords=(0, 0, 0xffff)) + SETTLE,
     'recycled': bytes([RING]) + up() + rw(3, 64) + b'\x10' + up() + rw(3, 64) + b'\x10',
 }
 
