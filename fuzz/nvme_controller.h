@@ -58,6 +58,10 @@ void controller_make(struct controller *c, struct input *in, uint8_t how);
 /* Behind vfio_close(). */
 void controller_finish(struct controller *c);
 
+/* nvme_lost.c: between its driver and it there is something that can break, for good. */
+void controller_can_be_lost(struct vfio_dev *dev);
+void controller_lose(void);
+
 /* Of its own accord: an event, late answers, an answer to nothing. */
 void controller_event(struct controller *c, uint32_t what);
 void controller_late(struct controller *c);

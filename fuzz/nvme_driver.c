@@ -355,6 +355,8 @@ static void step_around(struct run *run)
 		CHECK(vfio_nvme_identity(run->nvme));
 		break;
 	case 3:
+		if (what == 0xff)
+			controller_lose();
 		vfio_dispatch(vfio_nvme_device(run->nvme));
 		break;
 	}
@@ -409,6 +411,7 @@ static struct vfio_dev *open_controller(struct run *run)
 	c->read_lies = more & 3;
 	c->answer_lies = more >> 2 & 3;
 	CHECK(vfio_function_open(&dev, c->fn, NULL) == 0);
+	controller_can_be_lost(dev);
 	return dev;
 }
 

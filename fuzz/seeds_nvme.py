@@ -292,6 +292,7 @@ NEW, OTHERS = [PAIR, 0, 33], [PAIR, 1, 2, PAIR, 2, 79, PAIR, 3, 0]
 USUAL = [IO, 0, 0, 0, 5, 8, 0, IO, 0, 0, 1, 5, 15, 9, IO, 0, 0, 2, 0, 0, 0, IO, 0, 0, 7, 9, 0, 15,
          BELL, 0, AWAIT, 0, 15]
 PIECES_3 = [SUBMIT, 0, 2, 0, 3, 0x81, 0, 0x81, 1, 8, 3, BELL, 0, AWAIT, 0, 15]
+LOST = [AROUND, 0xff]
 NAP, SPACE_0, SPACE_1 = [AROUND, 1], [AROUND, 0], [AROUND, 0x18]
 DRIVER = {
     f'bring-up-{how:02x}-{what:02x}': driver(
@@ -335,6 +336,9 @@ DRIVER.update({
     'fatal': driver(NEW, [MANY, 0, 0, 9, BELL, 0], [LIES, 4, 0, LOOK], USUAL, [AGAIN], USUAL,
                     [LIES, 7, 0, LOOK], [ADMIN, 9, 0, 0, 0, EVENT, 0]),
     'gone': driver(NEW, [MANY, 0, 0, 9], [LIES, 5, 1, LOOK], [AGAIN], [LIES, 5, 0, AGAIN], USUAL),
+    **{f'lost-{n}': driver(NEW, [MANY, 0, 0, 9], [BELL, 0], LOST, what, USUAL, [POLL, 0, 79])
+       for n, what in enumerate(([LOOK, AGAIN], [AWAIT, 0, 0xcf], [PAIR, 0, 0], NEW, [EVENT, 0],
+                                 [ADMIN, 9, 1, 0, 0], OTHERS))},
     'no-memory-space': driver(NEW, USUAL, SPACE_0, [LOOK], [AGAIN], SPACE_1, [AGAIN], USUAL),
     'no-bus': driver(NEW, [AROUND, 8], USUAL, [LOOK], SPACE_1, USUAL),
     'freed': driver(NEW, OTHERS, [MANY, 0, 0, 20, PAIR, 0, 0], [PAIR, 0, 9], read_many(9),
