@@ -7,10 +7,11 @@ import pty
 import re
 import resource
 import signal
+import subprocess
 
 import pytest
 
-from conftest import BLOCK, BUILD, DISK, MIB, fails, run, start, vfiod, wait_for, works
+from conftest import BLOCK, BUILD, DISK, MIB, PROGRAM, fails, run, start, vfiod, wait_for, works
 
 SIZES = [0, 1, 511, 512, 513, 4096, MIB + 3]
 MEMORY = 'nvme,memory=8M'
@@ -224,6 +225,19 @@ def test_help_and_version():
 ])
 def test_what_this_disk_cannot(args, says):
     fails('-d', MEMORY, *args, says=['VFIO-601', *says])
+
+
+@pytest.mark.parametrize('closed', ['0<&-', '1>&-', '2>&-', '0<&- 1>&- 2>&-'])
+@pytest.mark.parametrize('command', [['read', '--lba=100', '--count=8'], ['write'],
+                                     ['identify'], ['copy-in', 'nothing-there']])
+def test_what_is_printed_nowhere_does_not_go_to_the_disk(image, closed, command):
+    image.write_bytes(pattern(DISK)[:DISK])
+    shell = ['sh', '-c', f'exec "$@" {closed}', 'sh', PROGRAM, '-d', f'nvme,file={image}', *command]
+    status = subprocess.run(shell, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL, timeout=60, check=False).returncode
+    assert image.read_bytes() == pattern(DISK)[:DISK]
+    if '1>&-' in closed and command[0] != 'write':
+        assert status == 1
 
 
 def test_disk_is_full(tmp_path, disk, image):

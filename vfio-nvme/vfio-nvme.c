@@ -7,9 +7,11 @@
  * under way at once; worker.c, the same without a wasted instruction.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "program.h"
 
@@ -119,12 +121,28 @@ static int close_stdout(int status)
 	return EXIT_WRONG;
 }
 
+/*
+ * A standard descriptor that is closed would become the next file's, a disk perhaps, and what is
+ * printed would go there. Nothing can be read from what stands in for it, or written.
+ */
+static void keep_places(void)
+{
+	int fd;
+
+	do
+		fd = open("/", O_PATH | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct program program = { .nvme = NULL };
 	const struct command *command = NULL;
 	int ret;
 
+	keep_places();
 	setlocale(LC_CTYPE, "");
 	settings_init(&program.settings);
 	ret = parse(&program.settings, &command, argc, argv);
