@@ -290,6 +290,9 @@ void request_end(struct request *r, uint16_t status)
 		else
 			error_log(n, r->sq, &r->command, status);
 		answer(n, r->sq, r->cid, status, 0);
+		/* Who drains while it sleeps does not tell of answers. */
+		if (!n->awake)
+			poll_wake(n);
 	}
 	request_clean(r);
 }
