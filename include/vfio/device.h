@@ -114,7 +114,9 @@ struct vfio_function_ops {
 	int (*reset)(struct vfio_function *fn);
 	/*
 	 * Memory in [iova, iova + size) is being unmapped: forget the spans that point into it
-	 * before returning. NULL for a model that keeps no spans.
+	 * before returning. Also, with (0, UINT64_MAX) for all, when bus mastering ends: the maps
+	 * stay, and their spans can be had again as soon as it is back. NULL for a model that
+	 * keeps no spans.
 	 */
 	void (*dma_gone)(struct vfio_function *fn, uint64_t iova, uint64_t size);
 	/* The function is being freed: free the model's own state. May be NULL. */

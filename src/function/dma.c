@@ -9,9 +9,20 @@
 #include "base/fd.h"
 #include "function/function.h"
 
+/* Spans that the model keeps would be a way past the gate: it lets go of them before that is shut. */
+static void let_go(struct vfio_function *fn)
+{
+	if (fn->ops->dma_gone && (fn->space.gate & GATE_OPEN) && fn->space.ranges.count)
+		fn->ops->dma_gone(fn, 0, UINT64_MAX);
+}
+
 void function_gate_dma(struct vfio_function *fn)
 {
-	space_gate(&fn->space, function_masters_bus(fn));
+	bool open = function_masters_bus(fn);
+
+	if (!open)
+		let_go(fn);
+	space_gate(&fn->space, open);
 }
 
 EXPORT int vfio_function_dma_read(struct vfio_function *fn, uint64_t iova, void *buf, size_t len)

@@ -303,6 +303,29 @@ static void faults_signal_an_eventfd(void **state)
 	assert_int_equal(vfio_irq_wait(b->dev, fd, 0), 0);
 }
 
+/* Who has spans lets go of them; of the maps none goes. Without a map there is nothing to tell. */
+static void the_end_of_bus_mastering_is_told(void **state)
+{
+	struct both *b = *state;
+	unsigned int before = b->model.gone;
+	struct vfio_dma dma;
+
+	assert_int_equal(vfio_set_bus_master(b->dev, true), 0);
+	assert_int_equal(vfio_set_bus_master(b->dev, false), 0);
+	assert_int_equal(b->model.gone, before);
+	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 4096, VFIO_DMA_RW), 0);
+	for (unsigned int i = 1; i < 3; i++) {
+		assert_int_equal(vfio_set_bus_master(b->dev, true), 0);
+		assert_int_equal(b->model.gone, before + i - 1);
+		assert_int_equal(model_dma(b, MODEL_DMA_READ, dma.iova, 16), 0);
+		assert_int_equal(vfio_set_bus_master(b->dev, false), 0);
+		assert_int_equal(b->model.gone, before + i);
+		assert_int_equal(b->model.gone_iova, 0);
+		assert_int_equal(b->model.gone_size, UINT64_MAX);
+	}
+	assert_int_equal(vfio_dma_free(b->dev, &dma), 0);
+}
+
 /* Bus mastering goes first, so that no map goes while the device may use it; then all the rest. */
 static void closing_undoes_everything(void **state)
 {
@@ -318,7 +341,8 @@ static void closing_undoes_everything(void **state)
 	assert_int_equal(vfio_set_bus_master(b->dev, true), 0);
 	assert_int_equal(model_dma(b, MODEL_PROBE_GONE, 0, 0), 0);
 	both_close(b);
-	assert_int_equal(b->model.gone, before + 1);
+	/* All, since bus mastering ends; then the one map. */
+	assert_int_equal(b->model.gone, before + 2);
 	assert_int_equal(b->model.gone_iova, dma.iova);
 	assert_int_equal(b->model.gone_result, -EPERM);
 	assert_int_equal(b->model.freed, 1);
@@ -349,6 +373,7 @@ int main(void)
 		BOTH(something_to_poll),
 		BOTH(the_last_fault),
 		BOTH(faults_signal_an_eventfd),
+		BOTH(the_end_of_bus_mastering_is_told),
 		BOTH(closing_undoes_everything),
 	};
 
