@@ -141,6 +141,17 @@ def check(disk, arguments, seed):
         raise Failure(f'{disk.name}: the checker ended with status {status}')
 
 
+def run(disk, arguments, seed):
+    """The same, and what vfiod has to say if something is wrong."""
+    try:
+        check(disk, arguments, seed)
+    except (Failure, AssertionError, OSError, subprocess.TimeoutExpired):
+        print(disk.vfiod.log() if disk.vfiod else '', end='')
+        raise
+    finally:
+        disk.close()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--seconds', type=int, default=60)
@@ -152,17 +163,14 @@ def main():
     arguments = [f'--rounds={asked.rounds}'] if asked.rounds else [f'--seconds={asked.seconds}']
     directory = pathlib.Path(tempfile.mkdtemp(prefix='vfio-nvme-', dir='/var/tmp'))
     directory.chmod(0o755)
-    for name in asked.disks:
-        disk = Disk(name, directory)
-        try:
-            check(disk, arguments, asked.seed)
-        except (Failure, AssertionError, OSError, subprocess.TimeoutExpired) as failure:
-            print(disk.vfiod.log() if disk.vfiod else '', end='')
-            print(f'FAIL: {failure}')
-            return 1
-        finally:
-            disk.close()
-    shutil.rmtree(directory)
+    try:
+        for name in asked.disks:
+            run(Disk(name, directory), arguments, asked.seed)
+    except (Failure, AssertionError, OSError, subprocess.TimeoutExpired) as failure:
+        print(f'FAIL: {failure}')
+        return 1
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
     print('PASS')
     return 0
 
