@@ -161,8 +161,8 @@ void *vfio_function_memory(struct vfio_function *fn, unsigned int bar);
 
 /*
  * Send message-signalled interrupt vector, MSI or MSI-X, whichever the driver has enabled; nothing
- * happens when it enabled neither, or when the vector has no eventfd, or bus mastering is off (PCI
- * 3.0, 6.2.2: messages are memory writes).
+ * happens when it enabled neither, or there is no such vector. What cannot be delivered now waits
+ * until it can: no eventfd, masked, bus mastering off (PCI 3.0, 6.2.2: messages are memory writes).
  */
 void vfio_function_msi(struct vfio_function *fn, unsigned int vector);
 
