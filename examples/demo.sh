@@ -102,8 +102,9 @@ $user vfio-nvme copy-out --size "$(stat -Lc %s -- "$file")" "$dir/work/out"
 cmp "$file" "$dir/work/out"
 echo "cmp: both files are the same"
 
-say "5. lsvfio shows the disk in full"
-lsvfio nvme0
+say "5. lsvfio shows the disk; left out here: its configuration space, bit by bit"
+lsvfio nvme0 >"$dir/shown.txt"
+sed "/^CONFIGURATION SPACE/,\$d" "$dir/shown.txt"
 
 say "6. Five seconds of random reads, 4 KiB each, 32 under way at once"
 $user vfio-nvme bench --pattern randread --size 4k --depth 32 --seconds 5 | tee "$dir/disk.txt"
