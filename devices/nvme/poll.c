@@ -85,7 +85,7 @@ static void ask_late(struct nvme *n, struct sq *sq)
 	if (!sq->id)
 		return;
 	ask(n, sq->id, false, (sq->head + sq->ring.entries - 1) % sq->ring.entries);
-	ask(n, sq->id, true, (cq->head + cq->ring.entries - 1) % cq->ring.entries);
+	ask(n, cq->id, true, (cq->head + cq->ring.entries - 1) % cq->ring.entries);
 }
 
 static bool half_way(const struct sq *sq)
@@ -99,7 +99,7 @@ static bool half_way(const struct sq *sq)
 static void ask_soon(struct nvme *n, struct sq *sq)
 {
 	ask(n, sq->id, false, sq->head);
-	ask(n, sq->id, true, sq->cq->head);
+	ask(n, sq->cq->id, true, sq->cq->head);
 }
 
 /* Both pages can be used in place, or else the controller has failed. */

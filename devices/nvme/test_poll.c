@@ -202,6 +202,38 @@ static void event_index(void **state)
 	}
 }
 
+/* A completion queue that is full, of another number than the one that waits for it: whose head? */
+static void event_index_of_the_completion_queue(void **state)
+{
+	struct host *h = *state;
+	uint32_t *events = use_buffers(h);
+	struct host_queue *q = &h->queues[3];
+	command sq;
+
+	host_create_cq(h, 2, 16);	/* for memory: there is no such queue */
+	sq = host_create_sq(h, 2, 16);
+	sq.cdw11 = htole32(3u << 16 | VFIO_NVME_QUEUE_CONTIGUOUS);
+	assert_true(vfio_doorbell_fd(h->dev, BAR, VFIO_NVME_DOORBELLS + 8) >= 0);
+	assert_int_equal(host_run(h, 0, host_create_cq(h, 3, 3)), 0);
+	assert_int_equal(host_run(h, 0, sq), 0);
+	q->entries = 3;
+	for (unsigned int i = 0; i < 15; i++)
+		put(h, 2);
+	host_ring(h, 2, false, 15);
+	call(h, 2, 15);
+	for (unsigned int i = 0; i < 15; i++) {
+		uint32_t old = q->head, new = (old + 1) % 3;
+
+		assert_true(is_answered(h, q));
+		let_sleep(h);
+		assert_true(rings((uint16_t)event_of(events, 3, true), (uint16_t)new, (uint16_t)old));
+		q->head = new;
+		q->phase ^= new == 0;
+		host_ring(h, 3, true, new);
+		call(h, 1, h->queues[1].tail);
+	}
+}
+
 /* The admin queue's doorbells stay registers, which a driver that thinks otherwise is asked for. */
 static void admin_queue_rings(void **state)
 {
@@ -400,6 +432,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(woken_by_eventfd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(woken_by_call, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(event_index, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(event_index_of_the_completion_queue, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(admin_queue_rings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(buffers_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(buffers_become_read_only, set_up, tear_down),
