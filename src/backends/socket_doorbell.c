@@ -4,6 +4,7 @@
  * is a stranger: of what it says, all is checked.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,9 +63,13 @@ static int take_entries(struct sock *s, struct region_doorbells *d, uint32_t reg
 	if (q.argsz != len || len != sizeof(q) + q.count * stride ||
 	    (stride != sizeof(struct wire_io_fd) && stride != WIRE_IO_FD_LONG))
 		return malformed(s, region, "the reply has the wrong length");
-	for (size_t i = 0; i < d->nfds; i++)
+	for (size_t i = 0; i < d->nfds; i++) {
 		if (!fd_is_eventfd(d->fds[i]))
 			return malformed(s, region, "a descriptor is not an eventfd");
+		/* One that is full would otherwise keep the driver that rings. */
+		if (fcntl(d->fds[i], F_SETFL, O_NONBLOCK) < 0)
+			return malformed(s, region, "a descriptor cannot be used");
+	}
 	for (uint32_t i = 0; i < q.count && r == 0; i++) {
 		struct wire_io_fd e;
 

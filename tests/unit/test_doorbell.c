@@ -393,7 +393,7 @@ static void tell(const struct answer *a)
 	meet(&l);
 	for (size_t i = 0; i < a->nfds; i++)
 		fds[i] = a->wrong_file ? memfd_create("wrong", MFD_CLOEXEC)
-				       : eventfd(i, EFD_CLOEXEC | EFD_NONBLOCK);
+				       : eventfd(i, EFD_CLOEXEC);
 	say(&l, WIRE_GET_REGION_IO_FDS, 0, payload, len, fds, a->nfds);
 	fd_close_all(fds, a->nfds);
 	fd = vfio_doorbell_fd(l.dev, 0, 0x10);
@@ -402,6 +402,7 @@ static void tell(const struct answer *a)
 		assert_int_equal(vfio_last_error(l.dev)->err, -a->result);
 	} else {
 		assert_true(fd >= 0);
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 		assert_int_equal(vfio_doorbell_fd(l.dev, 0, 0x10), fd);
 	}
 	part(&l);
