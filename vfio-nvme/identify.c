@@ -15,7 +15,7 @@ static const struct flag_name admin_commands[] = {	/* OACS */
 
 static const struct flag_name io_commands[] = {		/* ONCS */
 	{ 0x0001, "compare" }, { 0x0002, "write uncorrectable" }, { 0x0004, "dataset management" },
-	{ 0x0008, "write zeroes" }, { 0x0010, "saved features" }, { 0x0020, "reservations" },
+	{ 0x0008, "write zeroes" }, { 0x0010, "select and save fields" }, { 0x0020, "reservations" },
 	{ 0x0040, "timestamp" }, { 0x0080, "verify" }, { 0, NULL },
 };
 

@@ -137,7 +137,7 @@ static bool parse_io(struct options *o, const char *value)
 
 static const struct option options[] = {
 	{ "file", true, parse_file, "a path" },
-	{ "memory", true, parse_memory, "a size that is not 0, in bytes or as in 64M" },
+	{ "memory", true, parse_memory, "a size above 0 and below 2^63, in bytes or as in 64M" },
 	{ "block", true, parse_block, "512 or 4096" },
 	{ "ro", true, parse_ro, "no value" },
 	{ "direct", true, parse_direct, "no value, and a file in front of it" },
