@@ -51,6 +51,8 @@ static struct json_object *name(const struct device *d)
 	struct json_object *value;
 	char *both;
 
+	if (!vendor && !model && d->served)
+		return value_string(d->served->device);
 	if (!vendor || !model)
 		return value_string(vendor ? vendor : model);
 	both = memory_printf("%s %s", vendor, model);
@@ -141,7 +143,7 @@ static const struct column table[] = {
 	{ "ID", 0, 0, "string", true, id, "PCI vendor and device ID" },
 	{ "CLASS", 0, 0, "string", true, class, "PCI class code, six hexadecimal digits" },
 	{ "CLASSNAME", 0.1, SCOLS_FL_TRUNC, "string", true, class_name, "name of the class" },
-	{ "NAME", 0.2, SCOLS_FL_TRUNC, "string", true, name, "names of vendor and device" },
+	{ "NAME", 0.2, SCOLS_FL_TRUNC, "string", true, name, "names of vendor and device, or what vfiod was told to serve" },
 	{ "DRIVER", 0, 0, "string", false, driver, "kernel driver bound to the device" },
 	{ "GROUP", 0, SCOLS_FL_RIGHT, "number", false, group, "IOMMU group" },
 	{ "STATE", 0, 0, "string", false, state, "starting, ready or failed" },

@@ -31,6 +31,14 @@ def test_list_of_a_vfiod(fake):
         "users", "0660", "4711", "2", "edu,dma_mask=0xffff"]
 
 
+def test_a_device_that_no_list_names_is_called_what_it_is(fake):
+    config = bytearray(EDU_CONFIG)
+    config[:4] = bytes.fromhex("fdff0100")
+    fake.answer(description={**DESCRIPTION, "config": config.hex()})
+    device, = devices("--no-pci", "--control", fake.path, "-o", "NAME")
+    assert device == {"name": "edu,dma_mask=0xffff"}
+
+
 def test_columns_that_need_no_description_ask_for_none(fake):
     fake.answer()
     devices("--no-pci", "--control", fake.path, "-o", "DEVICE,STATE")
