@@ -7,7 +7,8 @@
 
 #include "check.h"
 
-#define STALLS  24u
+#define STALLS   24u
+#define PATIENCE 300u
 #define COMMANDS 64u			/* of a queue, at each look */
 
 /* ---- registers ----------------------------------------------------------------------------- */
@@ -61,6 +62,17 @@ static uint64_t lie(struct controller *c, uint64_t value)
 	}
 }
 
+/* A wait for its status asks every millisecond, and for one that is not ready, for long. */
+static void spend(struct controller *c, bool stalls)
+{
+	if (!c->patience || (stalls && !c->stalls)) {
+		c->gone = true;
+		return;
+	}
+	c->patience--;
+	c->stalls -= stalls;
+}
+
 static uint64_t controller_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 				unsigned int width)
 {
@@ -71,12 +83,8 @@ static uint64_t controller_read(struct vfio_function *fn, unsigned int bar, uint
 		return ~UINT64_C(0);
 	if (lies(&c->honest_reads, &c->read_lies))
 		value = lie(c, value);
-	if (offset != VFIO_NVME_CSTS || !((value ^ c->cc) & 1))
-		return value;
-	if (c->stalls)
-		c->stalls--;
-	else
-		c->gone = true;
+	if (offset == VFIO_NVME_CSTS)
+		spend(c, (value ^ c->cc) & 1);
 	return value;
 }
 
@@ -449,6 +457,7 @@ void controller_make(struct controller *c, struct input *in, uint8_t how)
 
 	c->in = in;
 	c->stalls = STALLS;
+	c->patience = PATIENCE;
 	c->cap = VFIO_NVME_PUT(UINT64_C(63), CAP_MQES) | VFIO_NVME_PUT(UINT64_C(1), CAP_CQR) |
 		 VFIO_NVME_PUT(UINT64_C(1), CAP_CSS);
 	CHECK(vfio_function_new(&c->fn, &d, &ops, c, NULL) == 0);

@@ -35,7 +35,8 @@ struct controller {
 	uint64_t cap, asq, acq;
 	uint32_t cc, csts, aqa;
 	bool gone;			/* all ones, and no work */
-	unsigned int stalls;		/* times that it may still be not ready: time is dear */
+	/* So often it is still asked for its status, and may be not ready: time is dear. */
+	unsigned int patience, stalls;
 	unsigned int honest_reads, read_lies;	/* so many are honest, then so many lie */
 	unsigned int honest_answers, answer_lies;
 	struct pair pairs[QUEUES];
