@@ -136,6 +136,7 @@ struct sq {
 	uint32_t told_at;		/* the head at which its event index was set */
 	struct cq *cq;
 	bool bad_doorbell;
+	bool waits;			/* the next command cannot begin yet */
 };
 
 /* A status that is none: the answer comes later, by request_end() or events.c. */

@@ -182,13 +182,18 @@ static bool work_once(struct nvme *n)
 	return worked;
 }
 
-/* A doorbell that has changed since it was looked at; of a completion queue, if that was waited for. */
+/*
+ * A doorbell that has changed since it was looked at, of a completion queue if that was waited for; or
+ * commands that were left when the time was over.
+ */
 static bool anything_there(const struct nvme *n)
 {
 	for (unsigned int i = 0; i < n->nlive; i++) {
 		const struct sq *sq = &n->sqs[n->live[i]];
 
 		if (sq_doorbell(n, sq) != sq->tail)
+			return true;
+		if (sq->head != sq->tail && !sq->bad_doorbell && !sq->waits)
 			return true;
 		if (sq->head != sq->tail && !sq->bad_doorbell && !sq->cq->bad_doorbell &&
 		    cq_doorbell(n, sq->cq) != sq->cq->head)
@@ -309,8 +314,10 @@ static uint64_t work(struct nvme *n)
 			now = now_ns();
 	}
 	now = now_ns();
-	if (n->last_work >= start)
+	if (n->last_work >= start) {
 		n->counters.busy_us += (now - start) / 1000;
+		n->last_work = now;
+	}
 	return now;
 }
 

@@ -344,11 +344,13 @@ bool sq_work(struct nvme *n, struct sq *sq)
 			bad_tail(n, sq, tail);
 		return false;
 	}
-	sq->bad_doorbell = false;
+	sq->bad_doorbell = sq->waits = false;
 	sq->tail = tail;
 	for (unsigned int i = 0; i < BATCH && sq->head != tail && !n->slice_over; i++) {
-		if (!next_command(n, sq))
+		if (!next_command(n, sq)) {
+			sq->waits = true;
 			break;
+		}
 		worked = true;
 		if (n->life != life || !sq->exists || !controller_runs(n))
 			return true;

@@ -392,6 +392,33 @@ static void turns(void **state)
 		assert_int_equal(host_answer(h, 2), 0);
 }
 
+/* A driver that is not looked after has all its commands done, however many there are. */
+static void all_is_done(void **state)
+{
+	static struct host h;
+	const struct host_queue *q = &h.queues[1];
+	const struct vfio_nvme_completion *entries;
+	const unsigned int last = 4094;
+	const command cmd = {		/* 64 KiB */
+		.opcode = VFIO_NVME_WRITE_ZEROES, .nsid = htole32(1), .cdw12 = htole32(127),
+	};
+
+	host_open(&h, "nvme,memory=1M,poll=0,look=1000");
+	page = vfio_map(h.dev, BAR, VFIO_NVME_DOORBELLS, HOST_PAGE);
+	host_enable(&h);
+	host_make_queues(&h, 1, 4096);
+	assert_true(vfio_doorbell_fd(h.dev, BAR, VFIO_NVME_DOORBELLS) >= 0);
+	let_sleep(&h);
+	for (unsigned int i = 0; i <= last; i++)
+		memcpy((command *)q->sq.vaddr + i, &cmd, sizeof(cmd));
+	call(&h, 1, last + 1);
+	entries = q->cq.vaddr;
+	for (unsigned int i = 0; i < 100000 && is_awake(&h, 0); i++)
+		assert_int_equal(vfio_dispatch(h.dev), 0);
+	assert_int_equal(le16toh(entries[last].status), 1);
+	host_close(&h);
+}
+
 /* While it may not master the bus, commands wait. */
 static void bus_master_off(void **state)
 {
@@ -442,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nonsense_taken_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(turns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bus_master_off, set_up, tear_down),
+		cmocka_unit_test(all_is_done),
 		cmocka_unit_test_setup_teardown(queue_goes, set_up, tear_down),
 	};
 
