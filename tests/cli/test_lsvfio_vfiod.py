@@ -33,7 +33,7 @@ def test_list_of_a_vfiod(fake):
 
 def test_a_device_that_no_list_names_is_called_what_it_is(fake):
     config = bytearray(EDU_CONFIG)
-    config[:4] = bytes.fromhex("fdff0100")
+    config[:4] = bytes.fromhex("3f3f0100")
     fake.answer(description={**DESCRIPTION, "config": config.hex()})
     device, = devices("--no-pci", "--control", fake.path, "-o", "NAME")
     assert device == {"name": "edu,dma_mask=0xffff"}
