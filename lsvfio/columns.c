@@ -51,7 +51,7 @@ static struct json_object *name(const struct device *d)
 	struct json_object *value;
 	char *both;
 
-	if (!vendor && !model && d->served)
+	if (!model && d->served)
 		return value_string(d->served->device);
 	if (!vendor || !model)
 		return value_string(vendor ? vendor : model);
