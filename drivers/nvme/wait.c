@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -70,8 +71,10 @@ static int sleep_for(struct vfio_nvme_queue *queue, int ms)
 
 	if (queue->threaded) {
 		struct pollfd p = { .fd = queue->fd, .events = POLLIN };
+		struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
 
-		if (poll(&p, 1, ms) > 0 && read(queue->fd, &count, sizeof(count)) < 0)
+		/* The device can empty the eventfd, too, and let reads of it wait: not this one. */
+		if (poll(&p, 1, ms) > 0 && preadv2(queue->fd, &iov, 1, -1, RWF_NOWAIT) < 0)
 			pause_a_little();
 		return 0;
 	}
