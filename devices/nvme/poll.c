@@ -76,7 +76,16 @@ static void ask(struct nvme *n, uint16_t qid, bool completion, uint32_t value)
 				 htole32(value), __ATOMIC_RELAXED);
 }
 
-/* Do not ring: the value that is the last to be reached. It has to be moved on before it is. */
+/* The value that is the last to be reached from this one on. */
+static uint32_t last_from(const struct ring *ring, uint32_t value)
+{
+	return value ? value - 1 : ring->entries - 1;
+}
+
+/*
+ * Do not ring: that value is to be moved on before it is reached. The head of the completion queue is
+ * looked at for this only; it may be nonsense, which then is asked for.
+ */
 static void ask_late(struct nvme *n, struct sq *sq)
 {
 	struct cq *cq = sq->cq;
@@ -84,8 +93,8 @@ static void ask_late(struct nvme *n, struct sq *sq)
 	sq->told_at = sq->head;
 	if (!sq->id)
 		return;
-	ask(n, sq->id, false, (sq->head + sq->ring.entries - 1) % sq->ring.entries);
-	ask(n, cq->id, true, (cq->head + cq->ring.entries - 1) % cq->ring.entries);
+	ask(n, sq->id, false, last_from(&sq->ring, sq->head));
+	ask(n, cq->id, true, last_from(&cq->ring, cq_doorbell(n, cq)));
 }
 
 static bool half_way(const struct sq *sq)
