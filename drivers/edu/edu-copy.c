@@ -23,6 +23,12 @@
 
 enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
 
+/*
+ * Half the buffer: older versions of QEMU take a transfer to the buffer's last byte for one beyond it,
+ * and end.
+ */
+#define PIECE (EDU_BUFFER_SIZE / 2)
+
 struct request {
 	const char *device;		/* NULL: $VFIO_DEVICE */
 	const char *in, *out;
@@ -198,9 +204,9 @@ static int open_device(struct run *run)
 			return edu_failed(run, ret);
 	}
 	dev = edu_device(run->edu);
-	ret = vfio_dma_alloc(dev, &run->there, EDU_BUFFER_SIZE, VFIO_DMA_READ);
+	ret = vfio_dma_alloc(dev, &run->there, PIECE, VFIO_DMA_READ);
 	if (ret == 0)
-		ret = vfio_dma_alloc(dev, &run->back, EDU_BUFFER_SIZE, VFIO_DMA_WRITE);
+		ret = vfio_dma_alloc(dev, &run->back, PIECE, VFIO_DMA_WRITE);
 	return ret < 0 ? library_failed(run, ret) : 0;
 }
 
@@ -209,9 +215,9 @@ static int read_piece(struct run *run)
 {
 	size_t len = 0;
 
-	while (len < EDU_BUFFER_SIZE) {
+	while (len < PIECE) {
 		ssize_t n = read(run->in, (uint8_t *)run->there.vaddr + len,
-				 EDU_BUFFER_SIZE - len);
+				 PIECE - len);
 
 		if (n < 0 && errno == EINTR)
 			continue;

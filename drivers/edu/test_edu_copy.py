@@ -19,7 +19,7 @@ import pytest
 BUILD = os.environ['VFIO_BUILD']
 PROGRAM = os.path.join(BUILD, 'drivers', 'edu', 'edu-copy')
 NOBODY = 65534
-PIECE = 4096
+PIECE = 2048
 
 # Long enough for a run of all pieces to be caught in the middle of it.
 ENDLESS = 1 << 30
