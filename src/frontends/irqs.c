@@ -121,8 +121,8 @@ static int check_enable(struct vfio_dev *dev, uint32_t index, uint32_t count)
 	return 0;
 }
 
-/* The device has as many, and is not granted them. */
-static int too_many(struct vfio_dev *dev, uint32_t index, uint32_t count)
+/* The device has as many, and is not granted them. possible: what it said, when that is positive. */
+static int too_many(struct vfio_dev *dev, uint32_t index, uint32_t count, int possible)
 {
 	struct vfio_vectors v = { 0 };
 	int r = vfio_irq_vectors(dev, index, &v);
@@ -130,7 +130,8 @@ static int too_many(struct vfio_dev *dev, uint32_t index, uint32_t count)
 	return r < 0 ? r : error_set(&dev->error, ENOSPC, VFIO_E_VECTORS, VFIO_BY_POLICY,
 				     "ask for as many as are granted, or see `vectors` in vfiod.conf(5)",
 				     "enabling %u vectors of %s: %u are possible", count,
-				     index_names[index], v.granted);
+				     index_names[index],
+				     possible > 0 ? (unsigned int)possible : v.granted);
 }
 
 EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count, int *fds)
@@ -158,7 +159,7 @@ EXPORT int vfio_irq_enable(struct vfio_dev *dev, uint32_t index, uint32_t count,
 	request.fds = e.fds;
 	r = dev->backend->set_irqs(dev, &request);
 	if (r > 0 || r == -ENOSPC)
-		r = too_many(dev, index, count);
+		r = too_many(dev, index, count, r);
 	if (r < 0) {
 		forget(&e);
 		return r;
