@@ -8,8 +8,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "backends/areas.h"
 #include "backends/socket.h"
-#include "base/bits.h"
 #include "base/error.h"
 
 static struct sock *sock_of(struct vfio_dev *dev)
@@ -119,32 +119,6 @@ static int sock_info(struct vfio_dev *dev, struct vfio_device_info *info)
 	return 0;
 }
 
-/* The sparse areas of a region info reply. False when the chain is malformed. */
-static bool take_areas(struct vfio_region *region, const uint8_t *reply, size_t len, uint32_t at)
-{
-	struct wire_sparse cap;
-
-	for (unsigned int hops = 0; at && hops < 16; hops++, at = cap.next) {
-		if (!is_inside(at, 8, len))
-			return false;
-		memset(&cap, 0, sizeof(cap));
-		memcpy(&cap, reply + at, is_inside(at, sizeof(cap), len) ? sizeof(cap) : 8);
-		if (cap.id != WIRE_CAP_SPARSE)
-			continue;
-		if (!is_inside(at + sizeof(cap), (uint64_t)cap.nr_areas * sizeof(struct wire_area), len))
-			return false;
-		for (uint32_t i = 0; i < cap.nr_areas && region->nareas < VFIO_MAX_AREAS; i++) {
-			struct wire_area a;
-
-			memcpy(&a, reply + at + sizeof(cap) + i * sizeof(a), sizeof(a));
-			if (!a.size || !is_inside(a.offset, a.size, region->size))
-				return false;
-			region->areas[region->nareas++] = (struct vfio_area){ a.offset, a.size };
-		}
-	}
-	return at == 0;
-}
-
 /* One question; the answer may say that it needs more room. Returns the room that it needs. */
 static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t room,
 			  struct vfio_region *region)
@@ -167,7 +141,7 @@ static ssize_t ask_region(struct sock *s, uint32_t index, uint8_t *reply, size_t
 		.flags = q.flags & ~VFIO_REGION_INFO_FLAG_CAPS,
 	};
 	if ((q.flags & VFIO_REGION_INFO_FLAG_CAPS) &&
-	    !take_areas(region, reply, x.reply_len, q.cap_offset)) {
+	    !areas_take(region, reply, x.reply_len, q.cap_offset)) {
 		fd_close(&region->fd);
 		return error_set(&s->dev.error, EPROTO, VFIO_E_PROTOCOL, VFIO_BY_SERVER, NULL,
 				 "asking for region %u: its capabilities are malformed", index);
