@@ -30,12 +30,12 @@ static int open_fd(struct vfio_dev **dev, const char *number, struct vfio_error 
 	return socket_open_fd(dev, fd, err);
 }
 
-static int open_kernel(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+static int open_unguarded(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
 	return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
-			 "use a device that vfiod serves (unix:/path) or a software device (edu)",
-			 "'%.60s' names a device of the kernel's, and this version of libvfio has no "
-			 "back end for those", name);
+			 "give the device to vfio-pci, and name it by its PCI address alone",
+			 "'%.60s': this version of libvfio has no back end for devices without an "
+			 "IOMMU", name);
 }
 
 static const struct {
@@ -44,18 +44,20 @@ static const struct {
 } schemes[] = {
 	{ "unix:", open_unix },
 	{ "fd:", open_fd },
-	{ "uio:", open_kernel },
-	{ "unsafe-noiommu:", open_kernel },
+	{ "uio:", open_unguarded },
+	{ "unsafe-noiommu:", open_unguarded },
 };
 
-/* Is it a PCI address ([dddd:]bb:dd.f) or a kernel node (vfio3)? */
-static bool is_kernel_name(const char *s)
+/* Does it look like [dddd:]bb:dd.f? */
+static bool is_address(const char *s)
 {
-	size_t hex = strspn(s, "0123456789abcdefABCDEF:.");
+	return !s[strspn(s, "0123456789abcdefABCDEF:.")] && strchr(s, ':') && strchr(s, '.');
+}
 
-	if (strncmp(s, "vfio", 4) == 0 && s[4] && s[4 + strspn(s + 4, "0123456789")] == '\0')
-		return true;
-	return !s[hex] && strchr(s, ':') && strchr(s, '.');
+/* vfio3: a node of the kernel's. */
+static bool is_node(const char *s)
+{
+	return strncmp(s, "vfio", 4) == 0 && s[4] && !s[4 + strspn(s + 4, "0123456789")];
 }
 
 static bool is_module_name(const char *s)
@@ -76,16 +78,17 @@ static int open_by_name(struct vfio_dev **dev, const char *name, struct vfio_err
 		size_t len = strlen(schemes[i].prefix);
 
 		if (strncmp(name, schemes[i].prefix, len) == 0)
-			return schemes[i].open(dev, schemes[i].open == open_kernel ? name
-										 : name + len, err);
+			return schemes[i].open(dev, name + len, err);
 	}
-	if (is_kernel_name(name))
-		return open_kernel(dev, name, err);
+	if (is_address(name))
+		return kernel_open_address(dev, name, err);
+	if (is_node(name))
+		return kernel_open_node(dev, name, err);
 	if (is_module_name(name))
 		return module_open(dev, name, err);
 	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "write unix:/path, fd:N, the name of a software device (edu), or a module "
-			 "file with a slash in it (./NAME.so)",
+			 "write unix:/path, fd:N, a PCI address, the name of a software device "
+			 "(edu), or a module file with a slash in it (./NAME.so)",
 			 "'%.80s' is no device string", name);
 }
 

@@ -47,6 +47,7 @@ static bool is_permanent(enum vfio_error_code code)
 	case VFIO_E_NAME:
 	case VFIO_E_NO_BACKEND:
 	case VFIO_E_NO_DEVICE:
+	case VFIO_E_NO_IOMMU:
 	case VFIO_E_MODULE:
 	case VFIO_E_OPTION:
 	case VFIO_E_DESCRIPTION:

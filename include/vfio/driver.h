@@ -4,6 +4,8 @@
  *
  * A device string names the device:
  *
+ *   0000:03:00.0   03:00.0      a PCI device of this machine that vfio-pci drives
+ *   vfio3                       the same, by the name of its node in /dev/vfio/devices
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
  *   fd:7                        the same, over a connected socket that this process holds
  *   edu   edu,dma_mask=0xffff   a software device in this process, by its module's name
@@ -57,7 +59,7 @@ void vfio_close(struct vfio_dev *dev);
 /* The record of the last call on this handle that failed. Valid until the next call on it. */
 const struct vfio_error *vfio_last_error(const struct vfio_dev *dev);
 
-/* Who answers: "socket" or "inprocess". */
+/* Who answers: "socket", "inprocess", "kernel_group" or "kernel_cdev". */
 const char *vfio_backend_name(const struct vfio_dev *dev);
 
 /*
@@ -377,7 +379,7 @@ struct vfio_dma_info {
 /*
  * The maps that the device has, by address: *cursor is 0 at first; each call that returns 1 stores
  * the next one and moves it on; 0 when there is no further one. -ENOTSUP where it cannot be known
- * (the kernel; another vfio-user server than libvfio's).
+ * (another vfio-user server than libvfio's).
  */
 int vfio_dma_next(struct vfio_dev *dev, uint64_t *cursor, struct vfio_dma_info *info);
 

@@ -43,6 +43,12 @@ enum vfio_refuser {
 	X(VFIO_E_NO_LISTENER,   108, "the socket is there, but no server listens on it") \
 	X(VFIO_E_IN_USE,        109, "the socket's path belongs to another server") \
 	X(VFIO_E_CROWDED,       110, "too many clients are waiting for the server") \
+	X(VFIO_E_NOT_BOUND,     111, "the device is not bound to a driver of VFIO's") \
+	X(VFIO_E_GROUP,         112, "another device of the IOMMU group has a driver of the kernel's") \
+	X(VFIO_E_NO_IOMMU,      113, "no IOMMU stands between the device and memory") \
+	X(VFIO_E_REMAPPING,     114, "the machine cannot isolate the device's interrupts") \
+	X(VFIO_E_NO_KERNEL,     115, "a part of the kernel's VFIO is not there") \
+	X(VFIO_E_SYSFS,         116, "what sysfs says of the device makes no sense") \
 	/* talking to a server */ \
 	X(VFIO_E_TIMEOUT,       201, "the other end did not answer in time") \
 	X(VFIO_E_GONE,          202, "the other end closed the connection") \

@@ -7,8 +7,8 @@
 
 /*
  * Add the sparse areas of the chain of capabilities that begins at offset at of info, the answer of
- * len bytes to VFIO_DEVICE_GET_REGION_INFO, which the wire has in the same form. False when the chain
- * is malformed.
+ * len bytes to VFIO_DEVICE_GET_REGION_INFO, which the wire has in the same form. False when the
+ * chain is malformed.
  */
 bool areas_take(struct vfio_region *region, const uint8_t *info, size_t len, uint32_t at);
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Linux 6.6 has and the headers of older systems do not: iommufd, and the device nodes that go
+ * with it. The numbers and forms are those of <linux/iommufd.h> and <linux/vfio.h>; the names are
+ * not, so that both can be included.
+ */
+#ifndef LIBVFIO_BACKENDS_IOMMUFD_H
+#define LIBVFIO_BACKENDS_IOMMUFD_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#define CDEV_BIND_IOMMUFD  _IO(';', 0x76)
+#define CDEV_ATTACH        _IO(';', 0x77)
+
+#define IOMMUFD_IOAS_ALLOC  _IO(';', 0x81)
+#define IOMMUFD_IOVA_RANGES _IO(';', 0x84)
+#define IOMMUFD_MAP         _IO(';', 0x85)
+#define IOMMUFD_UNMAP       _IO(';', 0x86)
+
+#define IOMMUFD_MAP_FIXED 1u
+#define IOMMUFD_MAP_WRITE 2u	/* the device may write */
+#define IOMMUFD_MAP_READ  4u
+
+struct cdev_bind {
+	uint32_t argsz, flags;
+	int32_t iommufd;
+	uint32_t devid;			/* out */
+};
+
+struct cdev_attach {
+	uint32_t argsz, flags;
+	uint32_t pt_id;			/* an IOAS; out: what it became */
+};
+
+struct iommufd_alloc {
+	uint32_t size, flags;
+	uint32_t id;			/* out */
+};
+
+struct iommufd_range {
+	uint64_t start, last;
+};
+
+/* count: of the array at ranges; out: how many there are, which may be more (EMSGSIZE). */
+struct iommufd_ranges {
+	uint32_t size, ioas, count, reserved;
+	uint64_t ranges, alignment;
+};
+
+struct iommufd_map {
+	uint32_t size, flags, ioas, reserved;
+	uint64_t vaddr, length, iova;
+};
+
+struct iommufd_unmap {
+	uint32_t size, ioas;
+	uint64_t iova, length;		/* 0 and UINT64_MAX: all */
+};
+
+_Static_assert(sizeof(struct cdev_bind) == 16, "VFIO_DEVICE_BIND_IOMMUFD");
+_Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
+_Static_assert(sizeof(struct iommufd_alloc) == 12, "IOMMU_IOAS_ALLOC");
+_Static_assert(sizeof(struct iommufd_ranges) == 32, "IOMMU_IOAS_IOVA_RANGES");
+_Static_assert(sizeof(struct iommufd_map) == 40, "IOMMU_IOAS_MAP");
+_Static_assert(sizeof(struct iommufd_unmap) == 24, "IOMMU_IOAS_UNMAP");
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Maps of a device of the kernel's. What is mapped is kept here, too: so that both roads have the
+ * same rules, which are type1v2's, and so that a refusal can be explained.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backends/kernel.h"
+#include "base/bits.h"
+#include "base/error.h"
+#include "iommu/memory.h"
+#include "iommu/space.h"
+
+typedef unsigned long long ull;
+
+/* The rules alone; nothing is in it. */
+static const struct space type1 = { .rules = SPACE_TYPE1_V2 };
+
+/* ---- why not? ------------------------------------------------------------------------------- */
+
+static bool has_ipc_lock(void)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	return syscall(SYS_capget, &h, data) == 0 &&
+	       (data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK));
+}
+
+uint64_t kernel_memlock(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    has_ipc_lock())
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+static int no_memory(struct kernel *k, const struct dma_map *map)
+{
+	uint64_t limit = kernel_memlock();
+
+	if (limit == UINT64_MAX)
+		return error_system(&k->dev.error, ENOMEM, "mapping %llu bytes for DMA",
+				    (ull)map->size);
+	return error_set(&k->dev.error, ENOMEM, VFIO_E_DMA_LIMIT, VFIO_BY_KERNEL,
+			 "raise the memlock limit: ulimit -l, LimitMEMLOCK= of a systemd unit, or memlock "
+			 "in /etc/security/limits.conf",
+			 "mapping %llu KiB for DMA: the memlock limit is %llu KiB, of which %llu are "
+			 "used by this device", (ull)map->size / 1024, (ull)limit / 1024,
+			 (ull)k->bytes / 1024);
+}
+
+/* False, too, when it cannot be known. */
+static bool is_outside(struct kernel *k, const struct dma_map *map)
+{
+	struct feature_iova_ranges q;
+
+	if (k->iommu->ranges(k, &q) < 0)
+		return false;
+	for (uint64_t i = 0; i < q.count; i++)
+		if (map->iova >= q.ranges[i].start &&
+		    map->iova + (map->size - 1) <= q.ranges[i].end)
+			return false;
+	return true;
+}
+
+static int refused(struct kernel *k, const struct dma_map *map, const void *vaddr, int e)
+{
+	struct vfio_error *err = &k->dev.error;
+
+	if (e == EINVAL && is_outside(k, map))
+		return error_set(err, EINVAL, VFIO_E_IOVA_RANGE, VFIO_BY_KERNEL,
+				 "vfio_iova_ranges() says what can be; VFIO_IOVA_ANY chooses",
+				 "map of %#llx bytes at IOVA %#llx: the machine's IOMMU does not have "
+				 "those addresses, or keeps them", (ull)map->size, (ull)map->iova);
+	if (e == ENOMEM)
+		return no_memory(k, map);
+	if (e == ENOSPC)
+		return error_set(err, ENOSPC, VFIO_E_DMA_LIMIT, VFIO_BY_KERNEL,
+				 "map fewer, larger ranges, or raise dma_entry_limit of the module "
+				 "vfio_iommu_type1",
+				 "one more DMA map: the kernel allows no more than the %zu that there "
+				 "are", k->maps.count - 1);
+	if (e == EFAULT)
+		return error_set(err, EFAULT, VFIO_E_DMA_MEMORY, VFIO_BY_KERNEL,
+				 "map memory that is there, and writable if the device shall write",
+				 "map of %#llx bytes at IOVA %#llx: no such memory at %p",
+				 (ull)map->size, (ull)map->iova, vaddr);
+	return error_system(err, e, "mapping %#llx bytes at IOVA %#llx for DMA", (ull)map->size,
+			    (ull)map->iova);
+}
+
+/* ---- mapping -------------------------------------------------------------------------------- */
+
+static int give(struct kernel *k, const struct dma_map *map, void *vaddr)
+{
+	int r = k->iommu->map(k, map->iova, map->size, vaddr, map->prot);
+
+	return r < 0 ? refused(k, map, vaddr, -r) : 0;
+}
+
+/* The kernel keeps the pages, so that the file need not stay mapped here. */
+static int give_file(struct kernel *k, const struct dma_map *map)
+{
+	int prot = PROT_READ | (map->prot & VFIO_DMA_WRITE ? PROT_WRITE : 0), r;
+	void *vaddr;
+
+	if (map->fd < 0 || map->by_process)
+		return error_set(&k->dev.error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+				 "map a memory file: memfd, tmpfs, hugetlbfs",
+				 "map of %#llx bytes at IOVA %#llx: a device of the kernel's reaches only "
+				 "memory that can be mapped here", (ull)map->size, (ull)map->iova);
+	r = memory_check(map, &k->dev.error);
+	if (r < 0)
+		return r;
+	vaddr = mmap(NULL, map->size, prot, MAP_SHARED, map->fd, map->fd_offset);
+	if (vaddr == MAP_FAILED)
+		return error_system(&k->dev.error, errno, "mapping %#llx bytes of a file for DMA",
+				    (ull)map->size);
+	r = give(k, map, vaddr);
+	munmap(vaddr, map->size);
+	return r;
+}
+
+int kernel_dma_map(struct vfio_dev *dev, const struct dma_map *map)
+{
+	struct kernel *k = kernel_of(dev);
+	const struct range range = {
+		.start = map->iova, .last = map->iova + map->size - 1, .word = map->prot,
+	};
+	struct range other;
+	int r = rules_check_map(&type1, map, &dev->error);
+
+	if (r < 0)
+		return r;
+	r = range_map_insert(&k->maps, &range, &other);
+	if (r == -EEXIST)
+		return rules_taken(map, &other, &dev->error);
+	if (r < 0)
+		return error_system(&dev->error, -r, "mapping memory for DMA");
+	r = map->vaddr ? give(k, map, map->vaddr) : give_file(k, map);
+	if (r == 0)
+		k->bytes += map->size;
+	else
+		range_map_erase(&k->maps, map->iova);
+	range_map_reap(&k->maps);
+	return r;
+}
+
+/* ---- unmapping ------------------------------------------------------------------------------ */
+
+static int check_cut(struct kernel *k, uint64_t iova, uint64_t last)
+{
+	const uint64_t ends[] = { iova, last };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct range r;
+
+		if (range_map_find(&k->maps, ends[i], &r) && (r.start < iova || r.last > last))
+			return rules_cut(EINVAL, iova, last, &r, &k->dev.error);
+	}
+	return 0;
+}
+
+static uint64_t forget(struct kernel *k, uint64_t iova, uint64_t last)
+{
+	struct range_walk walk = { .at = iova, .last = last };
+	uint64_t bytes = 0;
+	struct range r;
+
+	while (range_map_step(&k->maps, &walk, &r)) {
+		bytes += r.last - r.start + 1;
+		range_map_erase(&k->maps, r.start);
+	}
+	range_map_reap(&k->maps);
+	k->bytes -= bytes;
+	return bytes;
+}
+
+int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
+{
+	struct kernel *k = kernel_of(dev);
+	bool all = iova == 0 && size == DMA_ALL;
+	uint64_t last = all ? UINT64_MAX : iova + size - 1;
+	int r = all ? 0 : rules_check_unmap(&type1, iova, size, &dev->error);
+
+	*unmapped = 0;
+	if (r == 0)
+		r = check_cut(k, iova, last);
+	if (r < 0)
+		return r;
+	r = k->iommu->unmap(k, iova, size);
+	if (r < 0)
+		return error_system(&dev->error, -r, "unmapping %#llx bytes at IOVA %#llx", (ull)size,
+				    (ull)iova);
+	*unmapped = forget(k, iova, last);
+	return 0;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The older road: the device's IOMMU group is put into a container, which has the rules type1v2,
+ * and hands out the device. One container for each device.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "backends/kernel.h"
+#include "base/bits.h"
+#include "base/error.h"
+
+#define INFO_ROOM 4096u
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+static int type1_map(struct kernel *k, uint64_t iova, uint64_t size, void *vaddr, uint32_t prot)
+{
+	struct vfio_iommu_type1_dma_map q = {
+		.argsz = sizeof(q),
+		.flags = (prot & VFIO_DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
+			 (prot & VFIO_DMA_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0),
+		.vaddr = (uintptr_t)vaddr, .iova = iova, .size = size,
+	};
+
+	return ioctl(k->container, VFIO_IOMMU_MAP_DMA, &q) < 0 ? -errno : 0;
+}
+
+static int unmap_range(struct kernel *k, uint64_t iova, uint64_t size)
+{
+	struct vfio_iommu_type1_dma_unmap q = { .argsz = sizeof(q), .iova = iova, .size = size };
+
+	return ioctl(k->container, VFIO_IOMMU_UNMAP_DMA, &q) < 0 ? -errno : 0;
+}
+
+/* All in two halves: before Linux 5.12 there is no other way, and no map lies across the middle. */
+static int type1_unmap(struct kernel *k, uint64_t iova, uint64_t size)
+{
+	const uint64_t half = 1ull << 63;
+	int r;
+
+	if (size != DMA_ALL)
+		return unmap_range(k, iova, size);
+	r = unmap_range(k, 0, half);
+	return r < 0 ? r : unmap_range(k, half, half);
+}
+
+/* The container's information and its chain of capabilities. */
+static int get_info(struct kernel *k, uint8_t *info, struct vfio_iommu_type1_info *q)
+{
+	*q = (struct vfio_iommu_type1_info){ .argsz = INFO_ROOM };
+	memcpy(info, q, sizeof(*q));
+	if (ioctl(k->container, VFIO_IOMMU_GET_INFO, info) < 0)
+		return -errno;
+	memcpy(q, info, sizeof(*q));
+	if (!(q->flags & VFIO_IOMMU_INFO_CAPS))
+		q->cap_offset = 0;
+	return 0;
+}
+
+/* Where the capability is, at least len bytes of it; 0: there is none. */
+static uint32_t find_capability(const uint8_t *info, uint32_t at, uint16_t id, size_t len)
+{
+	struct vfio_info_cap_header h;
+
+	for (unsigned int hops = 0; at && hops < 16; hops++, at = h.next) {
+		if (!is_inside(at, sizeof(h), INFO_ROOM))
+			return 0;
+		memcpy(&h, info + at, sizeof(h));
+		if (h.id == id)
+			return is_inside(at, len, INFO_ROOM) ? at : 0;
+	}
+	return 0;
+}
+
+static int type1_ranges(struct kernel *k, struct feature_iova_ranges *q)
+{
+	struct vfio_iommu_type1_info_cap_iova_range cap;
+	struct vfio_iommu_type1_info info;
+	uint8_t raw[INFO_ROOM] = { 0 };
+	int r = get_info(k, raw, &info);
+	uint32_t at;
+
+	if (r < 0)
+		return r;
+	*q = (struct feature_iova_ranges){ .count = 1, .ranges = { { 0, UINT64_MAX } } };
+	at = find_capability(raw, info.cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+			     sizeof(cap));
+	if (!at)
+		return 0;
+	memcpy(&cap, raw + at, sizeof(cap));
+	q->count = cap.nr_iovas < VFIO_MAX_IOVA_RANGES ? cap.nr_iovas : VFIO_MAX_IOVA_RANGES;
+	if (!is_inside(at + sizeof(cap), q->count * sizeof(q->ranges[0]), INFO_ROOM))
+		return -EPROTO;
+	memcpy(q->ranges, raw + at + sizeof(cap), q->count * sizeof(q->ranges[0]));
+	return 0;
+}
+
+static int type1_maps_left(struct kernel *k, uint64_t *left)
+{
+	struct vfio_iommu_type1_info_dma_avail cap;
+	struct vfio_iommu_type1_info info;
+	uint8_t raw[INFO_ROOM] = { 0 };
+	int r = get_info(k, raw, &info);
+	uint32_t at;
+
+	if (r < 0)
+		return r;
+	*left = UINT64_MAX;
+	at = find_capability(raw, info.cap_offset, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(cap));
+	if (at) {
+		memcpy(&cap, raw + at, sizeof(cap));
+		*left = cap.avail;
+	}
+	return 0;
+}
+
+/* ---- which pages were written --------------------------------------------------------------- */
+
+static int switch_dirty(struct kernel *k, uint32_t flags)
+{
+	struct vfio_iommu_type1_dirty_bitmap q = { .argsz = sizeof(q), .flags = flags };
+
+	return ioctl(k->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
+}
+
+static int get_dirty(struct kernel *k, const struct dirty_report *report, uint64_t *bitmap,
+		     size_t bytes)
+{
+	struct {
+		struct vfio_iommu_type1_dirty_bitmap head;
+		struct vfio_iommu_type1_dirty_bitmap_get get;
+	} q = {
+		.head = { .argsz = sizeof(q), .flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP },
+		.get = {
+			.iova = report->iova, .size = report->size,
+			.bitmap = { .pgsize = report->page, .size = bytes,
+				    .data = (__u64 *)bitmap },
+		},
+	};
+
+	return ioctl(k->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
+}
+
+static int type1_dirty(struct kernel *k, uint32_t number, const struct dirty_report *report,
+		       uint64_t *bitmap, size_t bytes)
+{
+	if (number == FEATURE_DIRTY_START)
+		return switch_dirty(k, VFIO_IOMMU_DIRTY_PAGES_FLAG_START);
+	if (number == FEATURE_DIRTY_STOP)
+		return switch_dirty(k, VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP);
+	return get_dirty(k, report, bitmap, bytes);
+}
+
+static const struct kernel_iommu type1 = {
+	.map = type1_map,
+	.unmap = type1_unmap,
+	.ranges = type1_ranges,
+	.maps_left = type1_maps_left,
+	.dirty = type1_dirty,
+};
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static int open_container(struct kernel *k, const struct kernel_roots *roots,
+			  struct vfio_error *err)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/vfio", roots->dev);
+	k->container = open(path, O_RDWR | O_CLOEXEC);
+	if (k->container < 0)
+		return kernel_node_failed(roots, &k->place, path, errno, err);
+	if (ioctl(k->container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
+	    ioctl(k->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1)
+		return 0;
+	return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
+			 "as root: modprobe vfio_iommu_type1",
+			 "opening %s: %s knows no IOMMU of type1v2", k->place.bdf, path);
+}
+
+static int open_group(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/%lld", roots->dev,
+		 (long long)k->place.group);
+	k->group = open(path, O_RDWR | O_CLOEXEC);
+	if (k->group < 0)
+		return kernel_node_failed(roots, &k->place, path, errno, err);
+	if (ioctl(k->group, VFIO_GROUP_GET_STATUS, &status) < 0)
+		return kernel_step_failed(&k->place, "asking for the state of its group", errno,
+					  err);
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
+		return kernel_not_granted(roots, &k->place, path, EBUSY, err);
+	if (ioctl(k->group, VFIO_GROUP_SET_CONTAINER, &k->container) == 0)
+		return 0;
+	if (errno == EPERM || errno == EBUSY)
+		return kernel_not_granted(roots, &k->place, path, EBUSY, err);
+	return kernel_step_failed(&k->place, "putting its group into a container", errno, err);
+}
+
+static int set_iommu(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+{
+	if (ioctl(k->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+		return 0;
+	if (errno == EPERM || errno == EBUSY)
+		return kernel_not_granted(roots, &k->place, "its group", errno, err);
+	return kernel_step_failed(&k->place, "setting up its IOMMU", errno, err);
+}
+
+static int get_device(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+{
+	k->device = ioctl(k->group, VFIO_GROUP_GET_DEVICE_FD, k->place.bdf);
+	if (k->device >= 0)
+		return 0;
+	if (errno == EACCES)
+		return error_set(err, EACCES, VFIO_E_PERMISSION, VFIO_BY_KERNEL,
+				 "it is a virtual function: open it by the program that has the "
+				 "physical one", "%s: the kernel asks for its VF token",
+				 k->place.bdf);
+	if (errno == EBUSY)
+		return kernel_not_granted(roots, &k->place, k->place.bdf, errno, err);
+	return kernel_step_failed(&k->place, "asking its group for it", errno, err);
+}
+
+int kernel_group_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+{
+	int r = open_container(k, roots, err);
+
+	k->iommu = &type1;
+	if (r == 0)
+		r = open_group(k, roots, err);
+	if (r == 0)
+		r = set_iommu(k, roots, err);
+	return r < 0 ? r : get_device(k, roots, err);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding a device of the kernel's in sysfs, which may lie; and what is said of one in use. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/kernel.h"
+
+#define BDF "0000:03:00.0"
+#define DEV "sys/bus/pci/devices/" BDF
+
+/* A folder with sys, dev and proc in it. */
+struct tree {
+	char at[64], sys[80], dev[80], proc[80];
+	struct kernel_roots roots;
+	struct kernel_place place;
+	struct vfio_error err;
+};
+
+static void path_of(const struct tree *t, const char *name, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%s", t->at, name);
+}
+
+static void make_folder(const struct tree *t, const char *name)
+{
+	char path[PATH_MAX];
+
+	path_of(t, name, path);
+	for (char *slash = path + strlen(t->at) + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	mkdir(path, 0755);
+}
+
+static void make_link(const struct tree *t, const char *name, const char *target)
+{
+	char path[PATH_MAX];
+
+	path_of(t, name, path);
+	unlink(path);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void make_file(const struct tree *t, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	path_of(t, name, path);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void drop(const struct tree *t, const char *name)
+{
+	char path[PATH_MAX];
+
+	path_of(t, name, path);
+	assert_int_equal(remove(path), 0);
+}
+
+/* A device of group 7 that vfio-pci has, with a node, and a neighbour without a driver. */
+static int setup(void **state)
+{
+	struct tree *t = calloc(1, sizeof(*t));
+
+	strcpy(t->at, "/tmp/vfio-unit-XXXXXX");
+	assert_non_null(mkdtemp(t->at));
+	snprintf(t->sys, sizeof(t->sys), "%s/sys", t->at);
+	snprintf(t->dev, sizeof(t->dev), "%s/dev", t->at);
+	snprintf(t->proc, sizeof(t->proc), "%s/proc", t->at);
+	t->roots = (struct kernel_roots){ t->sys, t->dev, t->proc };
+	make_folder(t, DEV "/vfio-dev/vfio3");
+	make_link(t, DEV "/driver", "../../../../bus/pci/drivers/vfio-pci");
+	make_link(t, DEV "/iommu_group", "../../../../kernel/iommu_groups/7");
+	make_folder(t, "sys/bus/pci/devices/0000:03:00.1");
+	make_folder(t, "sys/kernel/iommu_groups/7/devices/" BDF);
+	make_folder(t, "sys/kernel/iommu_groups/7/devices/0000:03:00.1");
+	make_folder(t, "sys/class/vfio-dev/vfio3");
+	make_link(t, "sys/class/vfio-dev/vfio3/device", "../../../devices/" BDF);
+	make_folder(t, "dev/vfio/devices");
+	make_folder(t, "proc");
+	*state = t;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	struct tree *t = *state;
+
+	nftw(t->at, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(t);
+	return 0;
+}
+
+static int find(struct tree *t)
+{
+	memset(&t->err, 0, sizeof(t->err));
+	return kernel_find(&t->roots, BDF, &t->place, &t->err);
+}
+
+/* r is -errno, the record has the code, and says (what or remedy) each of the words. */
+static void assert_says(const struct tree *t, int r, int e, enum vfio_error_code code,
+			const char *what, const char *remedy)
+{
+	if (r != -e || t->err.err != e || t->err.code != code || !strstr(t->err.what, what) ||
+	    !strstr(t->err.remedy, remedy))
+		fail_msg("%d, VFIO-%03d: %s / %s", r, t->err.code, t->err.what, t->err.remedy);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+static void addresses(void **state)
+{
+	static const struct {
+		const char *name, *bdf;		/* NULL: it is none */
+	} rows[] = {
+		{ "0000:03:00.0", BDF }, { "03:00.0", BDF }, { "3:0.0", BDF },
+		{ "ABCD:Ef:1f.7", "abcd:ef:1f.7" }, { "10000:00:02.1", "10000:00:02.1" },
+		{ "ffffffff:ff:1f.7", "ffffffff:ff:1f.7" },
+		{ "", NULL }, { ":", NULL }, { "03:00", NULL }, { "03:20.0", NULL },
+		{ "03:00.8", NULL }, { "03:00.0 ", NULL }, { " 03:00.0", NULL },
+		{ "03:00.0x", NULL }, { "-3:00.0", NULL }, { "0000:03:00.0:", NULL },
+		{ "100000000:03:00.0", NULL }, { "0000:003:00.0", NULL }, { "03:00.00", NULL },
+		{ "0000:03:00.0/../x", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char bdf[KERNEL_BDF] = "";
+		bool is = kernel_parse(rows[i].name, bdf);
+
+		if (is != !!rows[i].bdf || (is && strcmp(bdf, rows[i].bdf)))
+			fail_msg("'%s': %d, '%s'", rows[i].name, is, bdf);
+	}
+}
+
+/* ---- what is there -------------------------------------------------------------------------- */
+
+static void a_device(void **state)
+{
+	struct tree *t = *state;
+
+	assert_int_equal(find(t), 0);
+	assert_string_equal(t->place.bdf, BDF);
+	assert_string_equal(t->place.driver, "vfio-pci");
+	assert_string_equal(t->place.node, "vfio3");
+	assert_int_equal(t->place.group, 7);
+	memset(&t->place, 0, sizeof(t->place));
+	assert_int_equal(kernel_find_node(&t->roots, "vfio3", &t->place, &t->err), 0);
+	assert_string_equal(t->place.bdf, BDF);
+}
+
+/* Linux before 6.1 has no vfio-dev: there the driver's name says what it is. */
+static void an_older_kernel(void **state)
+{
+	struct tree *t = *state;
+
+	drop(t, DEV "/vfio-dev/vfio3");
+	drop(t, DEV "/vfio-dev");
+	assert_int_equal(find(t), 0);
+	assert_string_equal(t->place.node, "");
+	make_link(t, DEV "/driver", "../mlx5-vfio-pci");
+	assert_int_equal(find(t), 0);
+	make_link(t, DEV "/driver", "../nvme");
+	assert_says(t, find(t), ENODEV, VFIO_E_NOT_BOUND, "driver nvme", "set-override " BDF);
+}
+
+/* A driver of any name is VFIO's when the device has such a folder. */
+static void a_driver_of_another_name(void **state)
+{
+	struct tree *t = *state;
+
+	make_link(t, DEV "/driver", "../qat_special");
+	assert_int_equal(find(t), 0);
+}
+
+/* ---- what is missing ------------------------------------------------------------------------ */
+
+static void no_device(void **state)
+{
+	struct tree *t = *state;
+
+	assert_says(t, kernel_find(&t->roots, "0000:04:00.0", &t->place, &t->err), ENODEV,
+		    VFIO_E_NO_DEVICE, "0000:04:00.0", "lsvfio");
+	assert_says(t, kernel_find_node(&t->roots, "vfio4", &t->place, &t->err), ENODEV,
+		    VFIO_E_NO_DEVICE, "vfio4", "/sys/class/vfio-dev");
+}
+
+static void no_driver(void **state)
+{
+	struct tree *t = *state;
+
+	drop(t, DEV "/driver");
+	assert_says(t, find(t), ENODEV, VFIO_E_NOT_BOUND, "has no driver",
+		    "driverctl set-override " BDF " vfio-pci");
+}
+
+static void no_iommu(void **state)
+{
+	struct tree *t = *state;
+
+	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu\n");
+	assert_says(t, find(t), ENOTSUP, VFIO_E_NO_IOMMU, "without an IOMMU", "firmware");
+	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu2\n");
+	assert_int_equal(find(t), 0);
+	drop(t, DEV "/iommu_group");
+	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu=on");
+}
+
+/* ---- lies ----------------------------------------------------------------------------------- */
+
+static void assert_lie(struct tree *t, const char *file)
+{
+	assert_says(t, find(t), EINVAL, VFIO_E_SYSFS, file, "sysfs");
+}
+
+static void lies_about_the_group(void **state)
+{
+	static const char *const targets[] = {
+		"../x", "../7x", "../-7", "../99999999999999999999", "../2147483648", "7/", "../..",
+		"../ 7", "../7\n", "../7/../..",
+	};
+	struct tree *t = *state;
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		make_link(t, DEV "/iommu_group", targets[i]);
+		assert_lie(t, DEV "/iommu_group");
+	}
+	drop(t, DEV "/iommu_group");
+	make_folder(t, DEV "/iommu_group");
+	assert_lie(t, "it is no link");
+}
+
+static void lies_about_the_driver(void **state)
+{
+	static const char *const targets[] = {
+		"vfio/", "..", "vfio pci", "vfio\033[2J", "vfio;reboot",
+		"vfioooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo",
+	};
+	struct tree *t = *state;
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		make_link(t, DEV "/driver", targets[i]);
+		assert_lie(t, DEV "/driver");
+		assert_null(strchr(t->err.what, '\033'));
+	}
+}
+
+static void lies_about_the_node(void **state)
+{
+	struct tree *t = *state;
+
+	drop(t, DEV "/vfio-dev/vfio3");
+	assert_lie(t, "vfio-dev");
+	make_folder(t, DEV "/vfio-dev/vfio");
+	make_folder(t, DEV "/vfio-dev/vfio3x");
+	assert_lie(t, "vfio-dev");
+	make_folder(t, DEV "/vfio-dev/vfio5");
+	assert_int_equal(find(t), 0);
+	assert_string_equal(t->place.node, "vfio5");
+	/* The name and the device must be each other's. */
+	assert_says(t, kernel_find_node(&t->roots, "vfio3", &t->place, &t->err), EINVAL,
+		    VFIO_E_SYSFS, "another node", "sysfs");
+	make_link(t, "sys/class/vfio-dev/vfio3/device", "../../../devices/03:00.0");
+	assert_says(t, kernel_find_node(&t->roots, "vfio3", &t->place, &t->err), EINVAL,
+		    VFIO_E_SYSFS, "vfio3/device", "sysfs");
+}
+
+/* ---- who is in the way ---------------------------------------------------------------------- */
+
+static int refused(struct tree *t, int e)
+{
+	char node[PATH_MAX];
+
+	assert_int_equal(find(t), 0);
+	path_of(t, "dev/vfio/7", node);
+	return kernel_not_granted(&t->roots, &t->place, node, e, &t->err);
+}
+
+static void a_neighbour(void **state)
+{
+	struct tree *t = *state;
+
+	make_link(t, "sys/bus/pci/devices/0000:03:00.1/driver", "../snd_hda_intel");
+	assert_says(t, refused(t, EBUSY), EPERM, VFIO_E_GROUP, "0000:03:00.1",
+		    "set-override 0000:03:00.1");
+	assert_non_null(strstr(t->err.what, "snd_hda_intel"));
+	assert_non_null(strstr(t->err.what, "group 7"));
+}
+
+static void neighbours_that_harm_nothing(void **state)
+{
+	static const char *const drivers[] = { "../pci-stub", "../pcieport", "../vfio-pci" };
+	struct tree *t = *state;
+
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		make_link(t, "sys/bus/pci/devices/0000:03:00.1/driver", drivers[i]);
+		assert_says(t, refused(t, EBUSY), EBUSY, VFIO_E_BUSY, "in use", "fuser");
+		assert_says(t, refused(t, EPERM), EPERM, VFIO_E_REMAPPING, "forging", "remapping");
+	}
+}
+
+static void a_process_that_holds_it(void **state)
+{
+	struct tree *t = *state;
+	char node[PATH_MAX];
+
+	path_of(t, "dev/vfio/7", node);
+	make_folder(t, "proc/self");
+	make_folder(t, "proc/41/fd");
+	make_folder(t, "proc/42/fd");
+	make_link(t, "proc/41/fd/3", "/dev/null");
+	make_link(t, "proc/42/fd/3", node);
+	assert_says(t, refused(t, EBUSY), EBUSY, VFIO_E_BUSY, "process 42", "wait");
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------- */
+
+static void nodes_that_cannot_be_opened(void **state)
+{
+	struct tree *t = *state;
+	char node[PATH_MAX], owner[32];
+
+	assert_int_equal(find(t), 0);
+	path_of(t, "dev/vfio/7", node);
+	assert_says(t, kernel_node_failed(&t->roots, &t->place, node, ENOENT, &t->err), ENODEV,
+		    VFIO_E_NO_KERNEL, "dev/vfio/7", "modprobe vfio-pci");
+	make_file(t, "dev/vfio/7", "");
+	assert_int_equal(chmod(node, 0640), 0);
+	snprintf(owner, sizeof(owner), "user %u's", getuid());
+	assert_says(t, kernel_node_failed(&t->roots, &t->place, node, EACCES, &t->err), EACCES,
+		    VFIO_E_PERMISSION, "mode 0640", "chown");
+	assert_non_null(strstr(t->err.what, owner));
+	assert_says(t, kernel_node_failed(&t->roots, &t->place, node, EBUSY, &t->err), EBUSY,
+		    VFIO_E_BUSY, BDF, "fuser");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses),
+		TEST(a_device),
+		TEST(an_older_kernel),
+		TEST(a_driver_of_another_name),
+		TEST(no_device),
+		TEST(no_driver),
+		TEST(no_iommu),
+		TEST(lies_about_the_group),
+		TEST(lies_about_the_driver),
+		TEST(lies_about_the_node),
+		TEST(a_neighbour),
+		TEST(neighbours_that_harm_nothing),
+		TEST(a_process_that_holds_it),
+		TEST(nodes_that_cannot_be_opened),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
