@@ -17,6 +17,7 @@
 #define CHUNK_MIN PAGES_LARGE
 #define CHUNK_MAX (64u << 20)
 #define PIECE_MAX (256u << 10)		/* what is larger has a map of its own */
+#define SHARES    4u
 
 /*
  * Its memory is kept, if it is the first that is: one small buffer now and then would else cost the
@@ -167,22 +168,32 @@ static int chunk_cut(struct vfio_space *s, struct chunk *c, struct vfio_error *e
 	return error_system(err, ENOMEM, "carving %zu bytes for DMA", size);
 }
 
-/* What the devices' limits leave, so that nobody is asked for what cannot be had. */
-static uint64_t bytes_left(const struct vfio_space *s)
+static uint64_t room_in(const struct vfio_quota *q)
+{
+	return q->granted > q->used ? q->granted - q->used : 0;
+}
+
+/*
+ * What a chunk may take of what the devices' limits leave, so that nobody is asked for what cannot
+ * be had. Not all of it, if there can be further maps: other directions, and large buffers, want
+ * some.
+ */
+static uint64_t share_left(const struct vfio_space *s)
 {
 	uint64_t left = UINT64_MAX;
 	const struct driver *d;
 
 	LIST_FOREACH(d, &s->members, member) {
 		struct vfio_dma_limits l;
-		uint64_t room;
+		uint64_t share, maps;
 
 		if (driver_get(d->dev, FEATURE_DMA_LIMITS, &l, sizeof(l)) < 0 ||
 		    l.bytes.granted == UINT64_MAX)
 			continue;
-		room = l.bytes.granted > l.bytes.used ? l.bytes.granted - l.bytes.used : 0;
-		if (room < left)
-			left = room;
+		maps = room_in(&l.maps);
+		share = room_in(&l.bytes) / (maps > SHARES ? SHARES : maps ? maps : 1);
+		if (share < left)
+			left = share;
 	}
 	return left;
 }
@@ -199,7 +210,7 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 {
 	size_t page = sysconf(_SC_PAGESIZE), block = wanted_size(s, prot);
 	size_t least = size < page ? page : size;
-	uint64_t left = bytes_left(s);
+	uint64_t left = share_left(s);
 	struct chunk *c;
 	int r;
 

@@ -445,14 +445,27 @@ static void a_limit_is_asked_for_and_not_tried_out(void **state)
 	unsigned int records = 0;
 
 	both_limit(b, 2, 70000);
-	alloc(b, &dma, 64, VFIO_DMA_READ);			/* the largest chunk that there can be */
+	alloc(b, &dma, 64, VFIO_DMA_READ);			/* a chunk of 32 KiB: a half, at most */
 	assert_int_equal(vfio_record(b->dev, &cursor, &record), 0);
-	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 8192, VFIO_DMA_RW), -ENOMEM);
+	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 65536, VFIO_DMA_RW), -ENOMEM);
 	both_limit(b, 1, UINT64_MAX);
 	assert_int_equal(vfio_dma_alloc(b->dev, &dma, 64, VFIO_DMA_RW), -ENOSPC);
 	while (vfio_record(b->dev, &cursor, &record) == 1)
 		records++;
 	assert_int_equal(records, 2);
+}
+
+/* A driver that has one buffer for each direction needs no more than it uses. */
+static void each_direction_has_a_share(void **state)
+{
+	struct both *b = *state;
+	struct vfio_dma there, back, both;
+
+	both_limit(b, 100, 65536);
+	alloc(b, &there, 4096, VFIO_DMA_READ);
+	alloc(b, &back, 4096, VFIO_DMA_WRITE);
+	alloc(b, &both, 4096, VFIO_DMA_RW);
+	assert_int_equal(maps(b), 3);
 }
 
 /* Another server than libvfio's, which has a limit that it cannot be asked for. */
@@ -507,6 +520,7 @@ int main(void)
 		BOTH(a_limit_that_comes_late),
 		BOTH(little_may_be_mapped),
 		BOTH(a_limit_is_asked_for_and_not_tried_out),
+		BOTH(each_direction_has_a_share),
 		BOTH(a_limit_that_nobody_tells),
 	};
 
