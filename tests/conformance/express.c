@@ -58,6 +58,9 @@ static void check_version_2(struct bed *b, unsigned int at)
 	uint32_t before = get(b, control, 2);
 
 	check_dropped(b, control, 2, PCI_EXP_DEVCTL2_ARI);
+	/* Hardware that cannot do without a time-out drops that bit itself. */
+	if (!ours(b) && !(get(b, at + PCI_EXP_DEVCAP2, 4) & PCI_EXP_DEVCAP2_COMP_TMOUT_DIS))
+		return;
 	assert_went(b, control, 2, before ^ PCI_EXP_DEVCTL2_COMP_TMOUT_DIS, VFIO_WENT_DEVICE);
 	assert_int_equal(get(b, control, 2), before ^ PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
 	assert_behind(b, control, 2, before ^ PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
@@ -144,8 +147,7 @@ static void check_settable(struct bed *b, unsigned int at, uint32_t mask)
 	zeros = get(b, at, 4);
 	assert_int_equal((ones ^ before) & ~mask, 0);
 	assert_int_equal((zeros ^ before) & ~mask, 0);
-	assert_int_not_equal(ones, zeros);
-	if (ours(b))
+	if (ours(b))	/* hardware need not have all of them, nor any */
 		assert_int_equal(ones ^ zeros, mask);
 }
 
