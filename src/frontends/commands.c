@@ -5,6 +5,7 @@
  * It returns the length of that, or a negative errno.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -147,6 +148,15 @@ static size_t put_areas(uint8_t *at, const struct vfio_region *region)
 	return sizeof(cap) + region->nareas * sizeof(struct wire_area);
 }
 
+/*
+ * Strangers get memory, and no other descriptor: with that of a device of the kernel's they could do
+ * anything to it.
+ */
+static bool is_for_strangers(const struct vfio_region *region)
+{
+	return region->nareas && region->fd >= 0 && fcntl(region->fd, F_GET_SEALS) >= 0;
+}
+
 static int handle_region_info(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
 	struct vfio_dev *dev = c->server->dev;
@@ -161,7 +171,7 @@ static int handle_region_info(struct client *c, const struct wire_message *m, ui
 	r = dev->backend->region(dev, q.index, &region);
 	if (r < 0)
 		return r;
-	if (region.fd >= 0 && region.nareas)
+	if (is_for_strangers(&region))
 		chain = sizeof(struct wire_sparse) + region.nareas * sizeof(struct wire_area);
 	else
 		region.flags &= ~VFIO_REGION_INFO_FLAG_MMAP;

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "frontends/server.h"
 
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define SECRET 0x5ec2e7u
@@ -132,11 +135,48 @@ static void the_next_client_finds_nothing(void **state)
 	leave(c, dev);
 }
 
+/* A device of another kind, whose areas are mapped from what is no memory file. */
+static const struct backend *below;
+static int other_fd;
+
+static int of_no_memory(struct vfio_dev *dev, uint32_t index, struct vfio_region *region)
+{
+	int r = below->region(dev, index, region);
+
+	if (r == 0 && region->nareas)
+		region->fd = other_fd;
+	return r;
+}
+
+static void only_memory_is_handed_on(void **state)
+{
+	struct chain *c = *state;
+	struct backend backend = *c->second->dev->backend;
+	struct vfio_region region;
+	struct vfio_dev *dev;
+
+	other_fd = eventfd(0, EFD_CLOEXEC);
+	below = c->second->dev->backend;
+	backend.region = of_no_memory;
+	c->second->dev->backend = &backend;
+	dev = enter(c);
+	assert_int_equal(vfio_region(dev, 2, &region), 0);
+	assert_int_equal(region.fd, -1);
+	assert_int_equal(region.nareas, 0);
+	assert_false(region.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	vfio_write32(dev, 2, MODEL_AREA_1, 7);
+	assert_int_equal(vfio_read32(dev, 2, MODEL_AREA_1), 7);
+	leave(c, dev);
+	c->second->dev->backend = below;
+	close(other_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(everything_passes_through, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_next_client_finds_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(only_memory_is_handed_on, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
