@@ -11,7 +11,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import time
 
 import record
 
@@ -20,7 +19,8 @@ BUILD = pathlib.Path(os.environ.get('VFIO_BUILD', HERE.parents[1] / 'build'))
 TIMEOUT = 200
 MODULES = ('irqbypass', 'iommufd', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core',
            'vfio-pci', 'uio', 'uio_pci_generic')
-PROGRAMS = ('drivers/edu/edu-copy', 'vfio-nvme/vfio-nvme', 'lsvfio/lsvfio', 'tests/guest/test-api')
+PROGRAMS = ('drivers/edu/edu-copy', 'vfio-nvme/vfio-nvme', 'lsvfio/lsvfio',
+            'tests/guest/test-api', 'tests/conformance/conformance')
 
 
 class Kernel:
@@ -132,7 +132,7 @@ def parse(said):
 
 
 def boot(folder, devices, files, script):
-    """Runs the guest to its end. The results of its steps, its console, and how long it took."""
+    """Runs the guest to its end. The results of its steps, and what its console and QEMU said."""
     kernel = Kernel()
     make_root(folder / 'root', kernel, files, script)
     pack(folder / 'root', folder / 'initramfs')
@@ -142,14 +142,15 @@ def boot(folder, devices, files, script):
     command = [*record.QEMU, *devices, '-kernel', kernel.image,
                '-initrd', str(folder / 'initramfs'), '-append', record.COMMAND_LINE,
                '-serial', f'file:{console}', '-serial', f'file:{said}']
-    began = time.monotonic()
+    complaints = ''
     for _ in range(record.ATTEMPTS):
         try:
-            subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=TIMEOUT, check=False)
+            complaints = done.stdout + done.stderr
         except subprocess.TimeoutExpired:
-            pass
+            complaints = f'QEMU was ended after {TIMEOUT} seconds\n'
         if said.stat().st_size:
             break
-    took = time.monotonic() - began
     return (parse(said.read_text(errors='replace').replace('\r', '')),
-            console.read_text(errors='replace').replace('\r', ''), took)
+            console.read_text(errors='replace').replace('\r', '') + complaints)

@@ -17,12 +17,13 @@ NVME = '0000:00:06.0'
 UNBOUND = '0000:00:07.0'
 SHARING = '0000:01:01.0'     # in one group with the next
 NEIGHBOUR = '0000:01:02.0'
+NET = '0000:02:00.0'         # behind a port, so that it can be reset
 DISK = 16 << 20
 FILE = random.Random(5).randbytes((1 << 20) + 123)
 SMALL = FILE[:5000]
 
 SCRIPT = f'''
-for i in {EDU} {NVME} {SHARING}; do bind $i vfio-pci; done
+for i in {EDU} {NVME} {SHARING} {NET}; do bind $i vfio-pci; done
 bind {NEIGHBOUR} uio_pci_generic
 [ $ROAD = group ] && rm -f /dev/iommu
 step denied "edu-copy -d {EDU} /small /tmp/out"
@@ -55,6 +56,8 @@ step lsvfio "lsvfio --json {NVME}"
 step node "lsvfio --json \\$(basename /sys/bus/pci/devices/{NVME}/vfio-dev/*)"
 step nodes "lsvfio --json vfio77"
 step api "VFIO_DEVICE={NVME} OTHER={EDU} test-api"
+step rows-edu "conformance open {EDU}"
+[ $ROAD = group ] && step rows-net "conformance open {NET}"
 '''
 
 # A program that has the disk, for so long.
@@ -78,6 +81,8 @@ DEVICES = (
     '-device', 'edu,bus=pcie.0,addr=5',
     '-device', 'nvme,serial=guest,drive=disk,bus=pcie.0,addr=6',
     '-device', 'pci-testdev,bus=pcie.0,addr=7',
+    '-device', 'pcie-root-port,id=upper,bus=pcie.0,addr=8,chassis=1',
+    '-netdev', 'user,id=net', '-device', 'e1000e,netdev=net,bus=upper',
 )
 
 
@@ -89,7 +94,7 @@ class Guest:
         disk = folder / 'disk'
         disk.write_bytes(bytes(DISK))
         drive = ('-drive', f'file={disk},if=none,id=disk,format=raw')
-        self.steps, self.console, self.took = guest.boot(
+        self.steps, self.console = guest.boot(
             folder, drive + DEVICES, {'file': FILE, 'small': SMALL, 'holding': HOLDING.encode()},
             f'ROAD={road}\nEDU={EDU}\n' + SCRIPT)
         self.disk = disk.read_bytes()
@@ -201,3 +206,12 @@ def test_api(machine):
     text = machine.step('api').text
     assert machine.step('api').code == 0, text
     assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= 18
+
+
+@pytest.mark.parametrize('name, least', [('rows-edu', 56), ('rows-net', 87)])
+def test_conformance(machine, name, least):
+    """What the virtual function is held to, the kernel does, too."""
+    if name == 'rows-net' and machine.road == 'cdev':
+        pytest.skip('once is enough: it takes ten seconds')
+    text = machine.right(name)
+    assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= least, text
