@@ -265,6 +265,16 @@ static uint16_t in_file(struct nvme *n, struct sq *sq, struct namespace *ns,
 	return LATER;
 }
 
+void io_flush(struct nvme *n, struct namespace *ns)
+{
+	const struct vfio_nvme_command cmd = { .opcode = VFIO_NVME_FLUSH };
+	const struct extent none = { 0, 0 };
+
+	n->flushes++;
+	if (in_file(n, NULL, ns, &cmd, &none, NULL, 0) != LATER)
+		controller_flushed(n, n->life);
+}
+
 static uint16_t outcome(struct request *r, uint16_t status)
 {
 	if (status != VFIO_NVME_SUCCESS)
@@ -282,6 +292,10 @@ void request_end(struct request *r, uint16_t status)
 	struct nvme *n = r->nvme;
 
 	n->under_way--;
+	if (!r->sq) {
+		controller_flushed(n, r->life);
+		return;
+	}
 	if (r->life == n->life)
 		status = outcome(r, status);
 	if (r->life == n->life && status != LATER) {

@@ -148,7 +148,7 @@ struct sq {
 
 struct request {
 	struct nvme *nvme;
-	struct sq *sq;			/* who asked; */
+	struct sq *sq;			/* who asked; NULL: the controller itself, io_flush(), */
 	uint64_t life;			/* in which life of the controller */
 	struct namespace *ns;
 	uint16_t cid;
@@ -197,6 +197,7 @@ struct nvme {
 	uint64_t cap, asq, acq;
 	uint32_t cc, csts, aqa, int_mask;
 	bool intx;			/* asserted */
+	unsigned int flushes;		/* that a shutdown waits for */
 
 	/* 4.1 */
 	struct sq sqs[MAX_QUEUES];
@@ -246,6 +247,8 @@ void controller_reset(struct nvme *n);
 void controller_fail(struct nvme *n);
 /* CC says how large entries of I/O queues are. */
 bool controller_has_entry_sizes(const struct nvme *n);
+/* One of the flushes of a shutdown, begun in that life, is over. */
+void controller_flushed(struct nvme *n, uint64_t life);
 static inline bool controller_runs(const struct nvme *n)
 {
 	return VFIO_NVME_GET(n->csts, CSTS_RDY) && !VFIO_NVME_GET(n->csts, CSTS_CFS);
@@ -313,6 +316,8 @@ uint16_t data_take(struct nvme *n, const struct vfio_nvme_command *cmd, void *bu
 
 /* A status, or LATER. */
 uint16_t io_execute(struct nvme *n, struct sq *sq, const struct vfio_nvme_command *cmd);
+/* A Flush of the controller's own; nothing else is under way. Then controller_flushed(). */
+void io_flush(struct nvme *n, struct namespace *ns);
 /* NULL: there is none of that number. */
 static inline struct namespace *namespace_of(struct nvme *n, uint32_t nsid)
 {

@@ -127,17 +127,31 @@ static void enable(struct nvme *n)
 
 /* ---- 7.6.2: shutdown ----------------------------------------------------------------------- */
 
-/* What is written is on the medium when the shutdown is complete; only a reset leads out of it. */
+/* Nothing has to be waited for any more; only a reset leads out of it. */
+void controller_flushed(struct nvme *n, uint64_t life)
+{
+	if (--n->flushes == 0 && n->life == life)
+		n->csts = (n->csts & ~VFIO_NVME_PUT(VFIO_NVME_CSTS_SHST_MASK, CSTS_SHST)) |
+			  VFIO_NVME_PUT(VFIO_NVME_SHST_COMPLETE, CSTS_SHST);
+}
+
+/*
+ * What is written is on the medium when the shutdown is complete. That may take as long as a medium
+ * does, so it is not waited for here: who wants to know looks at CSTS.
+ */
 static void shut_down(struct nvme *n)
 {
 	uint64_t life = n->life;
 
 	files_drain(n);
+	if (n->life != life)
+		return;
+	n->csts |= VFIO_NVME_PUT(VFIO_NVME_SHST_OCCURRING, CSTS_SHST);
+	n->flushes = 1;
 	for (unsigned int i = 0; i < n->nnamespaces; i++)
-		if (files_flush(n, &n->namespaces[i]) < 0)
-			n->counters.media_errors++;
-	if (n->life == life)
-		n->csts |= VFIO_NVME_PUT(VFIO_NVME_SHST_COMPLETE, CSTS_SHST);
+		if (!n->namespaces[i].memory)
+			io_flush(n, &n->namespaces[i]);
+	controller_flushed(n, life);
 }
 
 static void cc_write(struct nvme *n, uint32_t value)
@@ -231,10 +245,12 @@ static bool is_register(unsigned int bar, uint64_t offset, unsigned int width)
 uint64_t controller_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			 unsigned int width)
 {
-	const struct nvme *n = vfio_function_state(fn);
+	struct nvme *n = vfio_function_state(fn);
 
 	if (!is_register(bar, offset, width))
 		return ~UINT64_C(0);
+	if (offset == VFIO_NVME_CSTS && n->flushes)
+		files_poll(n);
 	if (width == 4)
 		return read_half(n, offset);
 	return read_half(n, offset) | (uint64_t)read_half(n, offset + 4) << 32;

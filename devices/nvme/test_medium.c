@@ -184,6 +184,8 @@ static void queues_go_with_work_in_them(void **state)
 		assert_true(host_run(h, 1, slow) == VFIO_NVME_SUCCESS);
 	}
 	host_put(h, VFIO_NVME_CC, HOST_CC | VFIO_NVME_SHN_NORMAL << 14);
+	while (VFIO_NVME_GET(host_get(h, VFIO_NVME_CSTS), CSTS_SHST) == VFIO_NVME_SHST_OCCURRING)
+		usleep(1000);
 	assert_int_equal(VFIO_NVME_GET(host_get(h, VFIO_NVME_CSTS), CSTS_SHST),
 			 VFIO_NVME_SHST_COMPLETE);
 }
