@@ -113,8 +113,10 @@ bool controller_has_entry_sizes(const struct nvme *n)
 	       VFIO_NVME_GET(n->cc, CC_IOCQES) == IOCQES;
 }
 
+/* A shutdown that was asked for before is no longer told of. */
 static void enable(struct nvme *n)
 {
+	n->life++;
 	n->csts = 0;
 	if (!can_enable(n)) {
 		controller_fail(n);
@@ -127,12 +129,17 @@ static void enable(struct nvme *n)
 
 /* ---- 7.6.2: shutdown ----------------------------------------------------------------------- */
 
+static void put_shutdown(struct nvme *n, uint32_t state)
+{
+	n->csts &= ~VFIO_NVME_PUT(VFIO_NVME_CSTS_SHST_MASK, CSTS_SHST);
+	n->csts |= VFIO_NVME_PUT(state, CSTS_SHST);
+}
+
 /* Nothing has to be waited for any more; only a reset leads out of it. */
 void controller_flushed(struct nvme *n, uint64_t life)
 {
 	if (--n->flushes == 0 && n->life == life)
-		n->csts = (n->csts & ~VFIO_NVME_PUT(VFIO_NVME_CSTS_SHST_MASK, CSTS_SHST)) |
-			  VFIO_NVME_PUT(VFIO_NVME_SHST_COMPLETE, CSTS_SHST);
+		put_shutdown(n, VFIO_NVME_SHST_COMPLETE);
 }
 
 /*
@@ -146,7 +153,7 @@ static void shut_down(struct nvme *n)
 	files_drain(n);
 	if (n->life != life)
 		return;
-	n->csts |= VFIO_NVME_PUT(VFIO_NVME_SHST_OCCURRING, CSTS_SHST);
+	put_shutdown(n, VFIO_NVME_SHST_OCCURRING);
 	n->flushes = 1;
 	for (unsigned int i = 0; i < n->nnamespaces; i++)
 		if (!n->namespaces[i].memory)

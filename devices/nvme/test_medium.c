@@ -254,6 +254,30 @@ static void answers_while_it_sleeps_are_told(void **state)
 	}
 }
 
+/* A shutdown before the controller is enabled, and again while it lasts: neither is told of later. */
+static void shutdowns_end(void **state)
+{
+	struct bed *b = *state;
+	struct host *h = &b->h;
+
+	for (unsigned int round = 0; round < 20; round++) {
+		memset(h->data.vaddr, (int)round, BLOCK);
+		assert_int_equal(host_io(h, 1, VFIO_NVME_WRITE, 1, round, 1), 0);
+		host_disable(h);
+		host_put(h, VFIO_NVME_CC, VFIO_NVME_SHN_NORMAL << 14);
+		host_put(h, VFIO_NVME_CC, 0);
+		host_put(h, VFIO_NVME_CC, VFIO_NVME_SHN_ABRUPT << 14);
+		assert_int_not_equal(VFIO_NVME_GET(host_get(h, VFIO_NVME_CSTS), CSTS_SHST),
+				     VFIO_NVME_SHST_NORMAL);
+		host_put(h, VFIO_NVME_CC, 0);
+		host_enable(h);
+		host_make_queues(h, 1, 16);
+		assert_int_equal(host_run(h, 1, (command){ .opcode = VFIO_NVME_FLUSH,
+				 .nsid = htole32(1) }), 0);
+		assert_int_equal(host_get(h, VFIO_NVME_CSTS), 1);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -261,7 +285,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(holes_are_free), TEST(the_write_cache), TEST(erase),
 		TEST(queues_go_with_work_in_them), TEST(work_that_ends_without_the_bus),
-		TEST(answers_while_it_sleeps_are_told),
+		TEST(answers_while_it_sleeps_are_told), TEST(shutdowns_end),
 	};
 	int failed;
 
