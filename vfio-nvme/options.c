@@ -26,7 +26,7 @@ struct option_row {
 static const struct option_row rows[] = {
 	{ "device", 'd', TEXT, OF_ALL, AT(device), 0, 0, "STRING",
 	  "the device (default: $VFIO_DEVICE): unix:/run/vfiod/nvme0.sock,\n"
-	  "or nvme,file=disk.img for one in this process" },
+	  "0000:03:00.0, or nvme,file=disk.img for one in this process" },
 	{ "timeout", 0, NUMBER, OF_ALL, AT(timeout), 1, 86400, "SECONDS",
 	  "how long a command may take (default: 30)" },
 	{ "namespace", 'n', NUMBER, TRANSFERS | OF_FLUSH | OF_BENCH, AT(nsid), 1, UINT32_MAX - 1,
