@@ -119,6 +119,11 @@ int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
 int kernel_group_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err);
 int kernel_cdev_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err);
 
+/* ---- kernel_open.c --------------------------------------------------------------------------- */
+
+/* Is the newer road to be taken? */
+bool kernel_has_nodes(const struct kernel_roots *roots, const struct kernel_place *p);
+
 /* ---- kernel_device.c ------------------------------------------------------------------------ */
 
 extern const struct backend kernel_group_backend, kernel_cdev_backend;

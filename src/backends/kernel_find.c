@@ -195,11 +195,11 @@ int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel
 	r = kernel_link(path, p->driver, sizeof(p->driver), err);
 	if (r >= 0)
 		r = find_group(folder, p, err);
+	if (r >= 0)	/* without an IOMMU no such driver takes it */
+		r = check_iommu(roots, p, err);
 	if (r >= 0 && !kernel_is_vfio(roots, bdf, p->driver))
 		r = not_bound(p, err);
-	if (r >= 0)
-		r = find_node(folder, p, err);
-	return r < 0 ? r : check_iommu(roots, p, err);
+	return r < 0 ? r : find_node(folder, p, err);
 }
 
 int kernel_find_node(const struct kernel_roots *roots, const char *node, struct kernel_place *p,

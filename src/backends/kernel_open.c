@@ -9,20 +9,30 @@
 #include "backends/kernel.h"
 #include "base/error.h"
 
-static bool exists(const char *root, const char *rest)
+static bool is_there(const char *root, const char *rest, int mode)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", root, rest);
-	return access(path, F_OK) == 0;
+	return access(path, mode) == 0;
 }
 
-static bool has_nodes(const struct kernel_roots *roots, const struct kernel_place *p)
+/*
+ * The newer road, if its nodes are there; but not if they are not this user's, and the group is. (If
+ * neither is, the complaint is about the newer one.)
+ */
+bool kernel_has_nodes(const struct kernel_roots *roots, const struct kernel_place *p)
 {
-	char node[KERNEL_NAME + 16];
+	char node[KERNEL_NAME + 16], group[32];
 
 	snprintf(node, sizeof(node), "vfio/devices/%s", p->node);
-	return p->node[0] && exists(roots->dev, "iommu") && exists(roots->dev, node);
+	snprintf(group, sizeof(group), "vfio/%lld", (long long)p->group);
+	if (!p->node[0] || !is_there(roots->dev, "iommu", F_OK) ||
+	    !is_there(roots->dev, node, F_OK))
+		return false;
+	return (is_there(roots->dev, "iommu", R_OK | W_OK) &&
+		is_there(roots->dev, node, R_OK | W_OK)) ||
+	       !is_there(roots->dev, group, R_OK | W_OK);
 }
 
 static struct kernel *new(const struct kernel_place *p, const struct backend *backend)
@@ -72,7 +82,7 @@ int kernel_open_address(struct vfio_dev **dev, const char *name, struct vfio_err
 				 "write it as 0000:03:00.0: domain, bus, device below 20, function "
 				 "below 8", "'%.40s' is no PCI address", name);
 	r = kernel_find(&kernel_roots, bdf, &p, err);
-	return r < 0 ? r : open_place(dev, &p, has_nodes(&kernel_roots, &p), err);
+	return r < 0 ? r : open_place(dev, &p, kernel_has_nodes(&kernel_roots, &p), err);
 }
 
 int kernel_open_node(struct vfio_dev **dev, const char *name, struct vfio_error *err)

@@ -27,6 +27,8 @@ for i in {EDU} {NVME} {SHARING} {NET}; do bind $i vfio-pci; done
 bind {NEIGHBOUR} uio_pci_generic
 [ $ROAD = group ] && rm -f /dev/iommu
 step denied "edu-copy -d {EDU} /small /tmp/out"
+chown user /dev/vfio/[0-9]*
+step groups "edu-copy -d {EDU} /small /tmp/out"
 give
 step absent "edu-copy -d 0000:1f:00.0 /small /tmp/out"
 step unbound "edu-copy -d {UNBOUND} /small /tmp/out"
@@ -153,6 +155,11 @@ def test_edu(machine):
     assert 'uid 1000, no capabilities' in text
     assert '(MSI)' in text and 'MATCH' in text
     assert '(INTx)' in machine.right('intx')
+
+
+def test_the_group_will_do(machine):
+    """Whatever else the kernel has, what the user was given is enough."""
+    assert '(kernel_group)' in machine.right('groups')
 
 
 def test_what_may_be_locked(machine):

@@ -227,6 +227,8 @@ static void no_iommu(void **state)
 	assert_int_equal(find(t), 0);
 	drop(t, DEV "/iommu_group");
 	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu=on");
+	make_link(t, DEV "/driver", "../nvme");		/* vfio-pci would not take it */
+	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu=on");
 }
 
 /* ---- lies ----------------------------------------------------------------------------------- */
@@ -357,6 +359,41 @@ static void nodes_that_cannot_be_opened(void **state)
 		    VFIO_E_BUSY, BDF, "fuser");
 }
 
+static void set_mode(const struct tree *t, const char *name, mode_t mode)
+{
+	char path[PATH_MAX];
+
+	path_of(t, name, path);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+/* The node and iommufd, if both are there and ours; or if the group is not ours either. */
+static void which_road(void **state)
+{
+	struct tree *t = *state;
+
+	assert_int_equal(find(t), 0);
+	assert_false(kernel_has_nodes(&t->roots, &t->place));
+	make_file(t, "dev/iommu", "");
+	assert_false(kernel_has_nodes(&t->roots, &t->place));
+	make_file(t, "dev/vfio/devices/vfio3", "");
+	make_file(t, "dev/vfio/7", "");
+	assert_true(kernel_has_nodes(&t->roots, &t->place));
+	t->place.node[0] = '\0';
+	assert_false(kernel_has_nodes(&t->roots, &t->place));
+	assert_int_equal(find(t), 0);
+	if (getuid() == 0)
+		return;			/* everything is root's */
+	set_mode(t, "dev/iommu", 0);
+	assert_false(kernel_has_nodes(&t->roots, &t->place));
+	set_mode(t, "dev/vfio/7", 0);
+	assert_true(kernel_has_nodes(&t->roots, &t->place));
+	set_mode(t, "dev/iommu", 0600);
+	set_mode(t, "dev/vfio/7", 0600);
+	set_mode(t, "dev/vfio/devices/vfio3", 0);
+	assert_false(kernel_has_nodes(&t->roots, &t->place));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -376,6 +413,7 @@ int main(void)
 		TEST(neighbours_that_harm_nothing),
 		TEST(a_process_that_holds_it),
 		TEST(nodes_that_cannot_be_opened),
+		TEST(which_road),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
