@@ -184,7 +184,7 @@ static void enter_sandbox(struct session *session)
 	 * sandbox.
 	 */
 	json_object_put(message_new("event", NULL));
-	ret = sandbox_enter();
+	ret = sandbox_enter(strncmp(vfio_backend_name(session->dev), "kernel_", 7) == 0);
 	if (ret < 0)
 		fail(session->process, "cannot enter the system-call filter: %s", strerror(-ret));
 }

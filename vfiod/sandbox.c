@@ -127,7 +127,39 @@ static int allow_conditional(scmp_filter_ctx filter)
 	return ret;
 }
 
-static int load(scmp_filter_ctx filter)
+/*
+ * What the library asks of a device of the kernel's once it is open: VFIO_DEVICE_… and VFIO_IOMMU_…,
+ * which share numbers, and iommufd's. None of them makes a descriptor, or takes one but eventfds.
+ */
+static const unsigned int allowed_vfio[] = {
+	0x3b6c,		/* VFIO_DEVICE_GET_REGION_INFO */
+	0x3b6d,		/* VFIO_DEVICE_GET_IRQ_INFO */
+	0x3b6e,		/* VFIO_DEVICE_SET_IRQS */
+	0x3b6f,		/* VFIO_DEVICE_RESET */
+	0x3b70,		/* VFIO_IOMMU_GET_INFO */
+	0x3b71,		/* VFIO_IOMMU_MAP_DMA */
+	0x3b72,		/* VFIO_IOMMU_UNMAP_DMA */
+	0x3b75,		/* VFIO_DEVICE_FEATURE, VFIO_IOMMU_DIRTY_PAGES */
+	0x3b84,		/* IOMMU_IOAS_IOVA_RANGES */
+	0x3b85,		/* IOMMU_IOAS_MAP */
+	0x3b86,		/* IOMMU_IOAS_UNMAP */
+};
+
+/* And the limit of locked memory, which it reads and does not set. */
+static int allow_vfio(scmp_filter_ctx filter)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(allowed_vfio) / sizeof(allowed_vfio[0]) && ret == 0; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, allowed_vfio[i], 0));
+	if (ret == 0)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+				       SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capget), 0);
+}
+
+static int load(scmp_filter_ctx filter, bool kernel)
 {
 	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -142,6 +174,8 @@ static int load(scmp_filter_ctx filter)
 		ret = allow_conditional(filter);
 	if (ret == 0)
 		ret = allow_rings(filter);
+	if (ret == 0 && kernel)
+		ret = allow_vfio(filter);
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	return ret;
@@ -152,7 +186,7 @@ bool sandbox_is_built_in(void)
 	return BUILT_IN;
 }
 
-int sandbox_enter(void)
+int sandbox_enter(bool kernel)
 {
 	scmp_filter_ctx filter;
 	int ret;
@@ -162,7 +196,7 @@ int sandbox_enter(void)
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return -ENOMEM;
-	ret = load(filter);
+	ret = load(filter, kernel);
 	seccomp_release(filter);
 	return ret;
 }

@@ -9,9 +9,9 @@
 bool sandbox_is_built_in(void);
 
 /*
- * Let this process make only the calls on the list; any other kills it with SIGSYS. 0 or a
- * negative errno.
+ * Let this process make only the calls on the list; any other kills it with SIGSYS. kernel: its
+ * device is one of the kernel's. 0 or a negative errno.
  */
-int sandbox_enter(void);
+int sandbox_enter(bool kernel);
 
 #endif
