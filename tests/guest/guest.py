@@ -19,7 +19,7 @@ BUILD = pathlib.Path(os.environ.get('VFIO_BUILD', HERE.parents[1] / 'build'))
 TIMEOUT = 200
 MODULES = ('irqbypass', 'iommufd', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core',
            'vfio-pci', 'uio', 'uio_pci_generic')
-PROGRAMS = ('drivers/edu/edu-copy', 'vfio-nvme/vfio-nvme', 'lsvfio/lsvfio',
+PROGRAMS = ('drivers/edu/edu-copy', 'vfio-nvme/vfio-nvme', 'lsvfio/lsvfio', 'vfiod/vfiod',
             'tests/guest/test-api', 'tests/conformance/conformance')
 
 
@@ -84,7 +84,7 @@ def copy_module(path, to):
 
 def make_root(root, kernel, files, script):
     """The guest's files: busybox, /init, programs with their libraries, and what it shall do."""
-    for name in ('bin', 'dev', 'proc', 'sys', 'lib', 'lib64', 'etc', 'tmp', 'modules'):
+    for name in ('bin', 'dev', 'proc', 'sys', 'lib', 'lib64', 'etc', 'run', 'tmp', 'modules'):
         (root / name).mkdir(parents=True)
     (root / 'tmp').chmod(0o1777)
     shutil.copy(shutil.which('busybox'), root / 'bin' / 'busybox')
@@ -95,8 +95,9 @@ def make_root(root, kernel, files, script):
             shutil.copy(path, root / to)
     names = [copy_module(path, root / 'modules') for path in kernel.files()]
     (root / 'modules' / 'order').write_text(''.join(f'{name}\n' for name in names))
-    (root / 'etc' / 'passwd').write_text('root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n')
-    (root / 'etc' / 'group').write_text('root:x:0:\nuser:x:1000:\n')
+    (root / 'etc' / 'passwd').write_text(
+        'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n')
+    (root / 'etc' / 'group').write_text('root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n')
     for name, contents in files.items():
         (root / name).write_bytes(contents)
         (root / name).chmod(0o644)

@@ -27,6 +27,14 @@ for i in {EDU} {NVME} {SHARING} {NET}; do bind $i vfio-pci; done
 bind {NEIGHBOUR} uio_pci_generic
 [ $ROAD = group ] && rm -f /dev/iommu
 step denied "edu-copy -d {EDU} /small /tmp/out"
+mkdir -p /run/vfiod
+(ulimit -l 65536; exec vfiod --config /vfiod.conf --user nobody) > /tmp/log 2>&1 &
+for i in $(seq 200); do [ -S /tmp/edu.sock -a -S /tmp/nvme.sock ] && break; sleep 0.1; done
+step served-edu "edu-copy -d unix:edu.sock /small o && edu-copy --intx -d unix:edu.sock /small o"
+step served-nvme "vfio-nvme -d unix:nvme.sock copy-in --verify --offset 4M /file"
+step served-again "vfio-nvme -d unix:nvme.sock copy-out -o 4M -s {len(FILE)} o && cmp /file o"
+kill $!; wait $!
+step served-log "cat /tmp/log"
 chown user /dev/vfio/[0-9]*
 step groups "edu-copy -d {EDU} /small /tmp/out"
 give
@@ -60,6 +68,17 @@ step nodes "lsvfio --json vfio77"
 step api "VFIO_DEVICE={NVME} OTHER={EDU} test-api"
 step rows-edu "conformance open {EDU}"
 [ $ROAD = group ] && step rows-net "conformance open {NET}"
+'''
+
+VFIOD = f'''
+[edu0]
+device = {EDU}
+socket = /tmp/edu.sock
+owner = user
+[nvme0]
+device = {NVME}
+socket = /tmp/nvme.sock
+owner = user
 '''
 
 # A program that has the disk, for so long.
@@ -97,7 +116,9 @@ class Guest:
         disk.write_bytes(bytes(DISK))
         drive = ('-drive', f'file={disk},if=none,id=disk,format=raw')
         self.steps, self.console = guest.boot(
-            folder, drive + DEVICES, {'file': FILE, 'small': SMALL, 'holding': HOLDING.encode()},
+            folder, drive + DEVICES,
+            {'file': FILE, 'small': SMALL, 'holding': HOLDING.encode(),
+             'vfiod.conf': VFIOD.encode()},
             f'ROAD={road}\nEDU={EDU}\n' + SCRIPT)
         self.disk = disk.read_bytes()
 
@@ -192,6 +213,17 @@ def test_benchmarks(machine, name):
     bench = json.loads(machine.right(name))['bench']
     assert bench['reads'] > 0
     assert (bench['writes'] > 0) == (name == 'mixed')
+
+
+# ---- behind a server ----------------------------------------------------------------------------
+
+def test_served(machine):
+    """A client without access to the nodes has the device all the same, by vfiod, which is nobody;
+    one client after the other."""
+    assert machine.right('served-edu').count('MATCH') == 2
+    assert 'compared: the same' in machine.right('served-nvme')
+    machine.right('served-again')
+    assert 'killed' not in machine.right('served-log')
 
 
 # ---- lsvfio -------------------------------------------------------------------------------------
