@@ -247,10 +247,18 @@ def test_api(machine):
     assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= 18
 
 
-@pytest.mark.parametrize('name, least', [('rows-edu', 56), ('rows-net', 87)])
+# The rows say what Linux 7.2 does. In these 6.1 is another: vectors of MSI-X that were not enabled
+# could not be named, and to take back an eventfd of REQ that was not there was an error.
+OLDER = {'row_096_vectors_outside', 'row_128_request_eventfd'}
+
+
+@pytest.mark.parametrize('name, least', [('rows-edu', 50), ('rows-net', 80)])
 def test_conformance(machine, name, least):
     """What the virtual function is held to, the kernel does, too."""
     if name == 'rows-net' and machine.road == 'cdev':
         pytest.skip('once is enough: it takes ten seconds')
-    text = machine.right(name)
+    text = machine.step(name).text
+    failed = set(re.findall(r'FAILED  \] (row_\w+)', text))
+    assert failed <= (set() if guest.Kernel().has_nodes() else OLDER), text
     assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= least, text
+    assert machine.step(name).code == (1 if failed else 0)
