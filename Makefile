@@ -25,8 +25,11 @@ build-tsan/build.ninja: | setup
 demo: all
 	@examples/demo.sh build "$(FILE)"
 
-# Everything: plain, under AddressSanitizer and UBSan, and what has threads under ThreadSanitizer.
+# Everything: plain, under AddressSanitizer and UBSan, and what has threads under ThreadSanitizer. Where
+# a guest cannot be had, its tests are skipped.
 test: all build-asan/build.ninja build-tsan/build.ninja
+	@dist/setup.sh qemu-system-x86 busybox-static cpio || true
+	@dist/guest-kernel.sh build/guest-kernel
 	@tests/run.sh build build-asan build-tsan
 
 bench: all

@@ -26,6 +26,14 @@ run() {
 	skipped=$((skipped + $(count Skipped)))
 }
 
+# A kernel for guests, if nobody has named one: dist/guest-kernel.sh may have left it there.
+for image in "$1"/guest-kernel/boot/vmlinuz-*; do
+	[ -z "${VFIO_GUEST_KERNEL-}" ] && [ -r "$image" ] || continue
+	VFIO_GUEST_KERNEL=$(realpath "$image")
+	VFIO_GUEST_MODULES=$(realpath "$1"/guest-kernel/lib/modules/*)
+	export VFIO_GUEST_KERNEL VFIO_GUEST_MODULES
+done
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 run "all tests" "$1"
