@@ -106,8 +106,9 @@ say "5. lsvfio shows the disk; left out here: its configuration space, bit by bi
 lsvfio nvme0 >"$dir/shown.txt"
 sed "/^CONFIGURATION SPACE/,\$d" "$dir/shown.txt"
 
-say "6. Five seconds of random reads, 4 KiB each, 32 under way at once"
-$user vfio-nvme bench --pattern randread --size 4k --depth 32 --seconds 5 | tee "$dir/disk.txt"
+say "6. Five seconds of random reads, 4 KiB each, 32 under way at once, answers polled for"
+$user vfio-nvme bench --pattern randread --size 4k --depth 32 --poll --seconds 5 |
+	tee "$dir/disk.txt"
 say "   ... and as many seconds of pread(2) on the same file, without any disk"
 vfio-nvme bench --plain "$image" --pattern randread --size 4k --seconds 5 >"$dir/plain.txt"
 for what in disk plain; do
