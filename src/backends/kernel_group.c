@@ -51,71 +51,66 @@ static int type1_unmap(struct kernel *k, uint64_t iova, uint64_t size)
 	return r < 0 ? r : unmap_range(k, half, half);
 }
 
-/* The container's information and its chain of capabilities. */
-static int get_info(struct kernel *k, uint8_t *info, struct vfio_iommu_type1_info *q)
+/*
+ * The container's information, into info of INFO_ROOM bytes, and where its capability id is, of len
+ * bytes at least; 0: it has none.
+ */
+static int find_capability(struct kernel *k, uint8_t *info, uint16_t id, size_t len, uint32_t *at)
 {
-	*q = (struct vfio_iommu_type1_info){ .argsz = INFO_ROOM };
-	memcpy(info, q, sizeof(*q));
-	if (ioctl(k->container, VFIO_IOMMU_GET_INFO, info) < 0)
-		return -errno;
-	memcpy(q, info, sizeof(*q));
-	if (!(q->flags & VFIO_IOMMU_INFO_CAPS))
-		q->cap_offset = 0;
-	return 0;
-}
-
-/* Where the capability is, at least len bytes of it; 0: there is none. */
-static uint32_t find_capability(const uint8_t *info, uint32_t at, uint16_t id, size_t len)
-{
+	struct vfio_iommu_type1_info q = { .argsz = INFO_ROOM };
 	struct vfio_info_cap_header h;
 
-	for (unsigned int hops = 0; at && hops < 16; hops++, at = h.next) {
-		if (!is_inside(at, sizeof(h), INFO_ROOM))
+	memset(info, 0, INFO_ROOM);
+	memcpy(info, &q, sizeof(q));
+	if (ioctl(k->container, VFIO_IOMMU_GET_INFO, info) < 0)
+		return -errno;
+	memcpy(&q, info, sizeof(q));
+	*at = q.flags & VFIO_IOMMU_INFO_CAPS ? q.cap_offset : 0;
+	for (unsigned int hops = 0; *at; hops++, *at = h.next) {
+		if (hops == 16 || !is_inside(*at, sizeof(h), INFO_ROOM))
+			break;
+		memcpy(&h, info + *at, sizeof(h));
+		if (h.id == id && is_inside(*at, len, INFO_ROOM))
 			return 0;
-		memcpy(&h, info + at, sizeof(h));
 		if (h.id == id)
-			return is_inside(at, len, INFO_ROOM) ? at : 0;
+			break;
 	}
+	*at = 0;
 	return 0;
 }
 
 static int type1_ranges(struct kernel *k, struct feature_iova_ranges *q)
 {
 	struct vfio_iommu_type1_info_cap_iova_range cap;
-	struct vfio_iommu_type1_info info;
-	uint8_t raw[INFO_ROOM] = { 0 };
-	int r = get_info(k, raw, &info);
+	uint8_t info[INFO_ROOM];
 	uint32_t at;
+	int r = find_capability(k, info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, sizeof(cap), &at);
 
 	if (r < 0)
 		return r;
 	*q = (struct feature_iova_ranges){ .count = 1, .ranges = { { 0, UINT64_MAX } } };
-	at = find_capability(raw, info.cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
-			     sizeof(cap));
 	if (!at)
 		return 0;
-	memcpy(&cap, raw + at, sizeof(cap));
+	memcpy(&cap, info + at, sizeof(cap));
 	q->count = cap.nr_iovas < VFIO_MAX_IOVA_RANGES ? cap.nr_iovas : VFIO_MAX_IOVA_RANGES;
 	if (!is_inside(at + sizeof(cap), q->count * sizeof(q->ranges[0]), INFO_ROOM))
 		return -EPROTO;
-	memcpy(q->ranges, raw + at + sizeof(cap), q->count * sizeof(q->ranges[0]));
+	memcpy(q->ranges, info + at + sizeof(cap), q->count * sizeof(q->ranges[0]));
 	return 0;
 }
 
 static int type1_maps_left(struct kernel *k, uint64_t *left)
 {
 	struct vfio_iommu_type1_info_dma_avail cap;
-	struct vfio_iommu_type1_info info;
-	uint8_t raw[INFO_ROOM] = { 0 };
-	int r = get_info(k, raw, &info);
+	uint8_t info[INFO_ROOM];
 	uint32_t at;
+	int r = find_capability(k, info, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(cap), &at);
 
 	if (r < 0)
 		return r;
 	*left = UINT64_MAX;
-	at = find_capability(raw, info.cap_offset, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(cap));
 	if (at) {
-		memcpy(&cap, raw + at, sizeof(cap));
+		memcpy(&cap, info + at, sizeof(cap));
 		*left = cap.avail;
 	}
 	return 0;
