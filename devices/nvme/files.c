@@ -174,6 +174,11 @@ void files_drain(struct nvme *n)
 	}
 }
 
+bool files_left(const struct nvme *n)
+{
+	return n->files && n->files->has_ring && io_uring_sq_ready(&n->files->ring);
+}
+
 int files_fd(const struct nvme *n)
 {
 	return n->files && n->files->has_ring ? n->files->ring.ring_fd : -1;

@@ -351,6 +351,8 @@ void files_drain(struct nvme *n);
  */
 int files_flush(struct nvme *n, struct namespace *ns);
 int files_erase(struct nvme *n, struct namespace *ns);
+/* Is something begun that the kernel could not take yet, and files_poll() is to hand over again? */
+bool files_left(const struct nvme *n);
 /* Readable when files_poll() has something to end; -1: never. */
 int files_fd(const struct nvme *n);
 /* A request is over; io.c answers it, and it can be used again. bytes_done for Read and Compare. */

@@ -193,10 +193,12 @@ static bool work_once(struct nvme *n)
 
 /*
  * A doorbell that has changed since it was looked at, of a completion queue if that was waited for; or
- * commands that were left when the time was over.
+ * commands that were left when the time was over, or that the kernel had no room for.
  */
 static bool anything_there(const struct nvme *n)
 {
+	if (files_left(n))
+		return true;
 	for (unsigned int i = 0; i < n->nlive; i++) {
 		const struct sq *sq = &n->sqs[n->live[i]];
 

@@ -53,7 +53,7 @@ void request_end(struct request *r, uint16_t status)
 
 static unsigned int shorten;	/* every call moves a part; every third is interrupted */
 static unsigned int calls, durable, syncs;
-static bool no_ring;
+static bool no_ring, no_room;
 
 ssize_t __real_pwritev64v2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
 ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t offset, int flags);
@@ -63,6 +63,9 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsigned int flags);
 int __wrap_io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsigned int flags);
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
 
 /* A part of the first piece, of an odd size. */
 static struct iovec part_of(const struct iovec *iov)
@@ -109,6 +112,11 @@ int __wrap_fdatasync(int fd)
 int __wrap_io_uring_queue_init(unsigned int entries, struct io_uring *ring, unsigned int flags)
 {
 	return no_ring ? -EPERM : __real_io_uring_queue_init(entries, ring, flags);
+}
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	return no_room ? -EAGAIN : __real_io_uring_submit(ring);
 }
 
 /* ---- a device with one namespace ----------------------------------------------------------- */
@@ -815,6 +823,26 @@ static void test_no_ring(void **state)
 	bed_free(b);
 }
 
+/* What the kernel has no room for is handed over again; until then there is something left to do. */
+static void test_no_room(void **state)
+{
+	struct bed *b = bed_new(&variants[0]);
+	uint8_t *buf = aligned(SIZE);
+	struct request *r = request(b, VFIO_NVME_READ, 0, 8);
+
+	r->iov[0] = (struct iovec){ buf, 8 * BLOCK };
+	r->niov = 1;
+	no_room = true;
+	files_begin(&b->n, r);
+	assert_false(files_poll(&b->n));
+	assert_true(files_left(&b->n));
+	no_room = false;
+	files_drain(&b->n);
+	assert_false(files_left(&b->n));
+	free(buf);
+	bed_free(b);
+}
+
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static void assert_refused(const char *path, uint32_t block, bool read_only, int error,
@@ -903,7 +931,7 @@ int main(void)
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_ring_is_locked),
 		cmocka_unit_test(test_other_threads),
-		cmocka_unit_test(test_no_ring),
+		cmocka_unit_test(test_no_ring), cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_lock),
 	};
