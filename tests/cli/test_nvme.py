@@ -30,6 +30,18 @@ def image(directory):
 
 
 @pytest.fixture
+def block_device(image):
+    """The image as a block device."""
+    def losetup(*args):
+        return subprocess.run(['losetup', *args], capture_output=True, text=True, check=False)
+    made = losetup('--find', '--show', str(image))
+    if made.returncode:
+        pytest.skip('no loop device can be had: ' + made.stderr.strip())
+    yield made.stdout.strip()
+    losetup('--detach', made.stdout.strip())
+
+
+@pytest.fixture
 def serve(start, directory):
     """Starts a vfiod for a device string, with its socket at DIRECTORY/s."""
     return lambda device: start('--device', device, '--socket-path', directory / 's').wait_ready()
@@ -63,6 +75,25 @@ def test_data_come_and_go(serve, directory, image, how, lend):
         assert disk.flush() == 0
         assert disk.read(SIZE // 512 - 1, 2) & 0x7ff == 0x80     # LBA Out of Range
         assert disk.write(0, data[:512], nsid=2) & 0x7ff == 0x0b
+
+
+@needs_root
+@io
+@pytest.mark.parametrize('direct', ['', ',direct'])
+def test_block_device(serve, directory, image, block_device, how, direct):
+    serve(f'nvme,file={block_device}{direct},io={how}')
+    data = random.Random(3).randbytes(64 * 512)
+    with nvme.Disk(directory / 's') as disk:
+        assert disk.write(24, data) == 0
+        assert disk.read(24, 64) == data
+        assert disk.io(nvme.WRITE_ZEROES, 40, 16) == 0
+        assert disk.io(nvme.WRITE_ZEROES, 64, 8, 1 << 25) == 0      # that may deallocate
+        want = data[:16 * 512] + bytes(16 * 512) + data[32 * 512:40 * 512] + bytes(8 * 512)
+        assert disk.read(24, 48) == want
+        assert disk.flush() == 0
+        assert contents(image, 24, 48) == want
+        assert disk.write(SIZE // 512 - 1, data[:512]) == 0
+        assert disk.write(SIZE // 512, data[:512]) & 0x7ff == 0x80  # LBA Out of Range
 
 
 @io
