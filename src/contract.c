@@ -2,6 +2,7 @@
 #include "contract.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -25,4 +26,18 @@ ssize_t contract_check_access(uint32_t region, uint64_t size, uint64_t offset, s
 				 len, (unsigned long long)offset, region,
 				 (unsigned long long)size);
 	return len < size - offset ? len : size - offset;
+}
+
+int contract_isolation(const struct vfio_isolation *answer, uint32_t flags, void *data, size_t len,
+		       struct vfio_error *err)
+{
+	if (!(flags & VFIO_DEVICE_FEATURE_SET) && (flags & VFIO_DEVICE_FEATURE_PROBE))
+		return 0;
+	if ((flags & VFIO_DEVICE_FEATURE_SET) || !(flags & VFIO_DEVICE_FEATURE_GET) ||
+	    len < sizeof(*answer))
+		return error_set(err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY, NULL,
+				 "feature %#x with flags %#x and %zu bytes", FEATURE_ISOLATION, flags,
+				 len);
+	memcpy(data, answer, sizeof(*answer));
+	return 0;
 }

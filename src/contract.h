@@ -54,6 +54,7 @@ struct irq_request {
 #define FEATURE_IOVA_RANGES 0xf007	/* struct feature_iova_ranges */
 #define FEATURE_FAULT       0xf008	/* struct vfio_fault; count 0: there was none */
 #define FEATURE_FAULT_EVENT 0xf009	/* SET: struct feature_fault_event */
+#define FEATURE_ISOLATION   0xf00b	/* struct vfio_isolation */
 
 /*
  * Features of the kernel's whose data has pointers there: as vfio-user has them, that is behind one
@@ -172,5 +173,9 @@ struct backend {
  */
 ssize_t contract_check_access(uint32_t region, uint64_t size, uint64_t offset, size_t len,
 			      const char *verb, struct vfio_error *err);
+
+/* FEATURE_ISOLATION, for a back end that knows the answer beforehand. */
+int contract_isolation(const struct vfio_isolation *answer, uint32_t flags, void *data, size_t len,
+		       struct vfio_error *err);
 
 #endif

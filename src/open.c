@@ -92,9 +92,38 @@ static int open_by_name(struct vfio_dev **dev, const char *name, struct vfio_err
 			 "'%.80s' is no device string", name);
 }
 
+/* The level that VFIO_ISOLATION names, or a negative errno: a minimum that is not understood. */
+static int least_isolation(struct vfio_error *err)
+{
+	const char *word = secure_getenv("VFIO_ISOLATION"), *name;
+
+	if (!word || !*word)
+		return VFIO_ISOLATED_NOT;
+	for (int level = 0; (name = vfio_isolation_name(level)); level++)
+		if (strcmp(word, name) == 0)
+			return level;
+	return error_set(err, EINVAL, VFIO_E_ISOLATION, VFIO_BY_LIBRARY,
+			 "set it to iommu, software or none, or take it out of the environment",
+			 "VFIO_ISOLATION='%.40s' is no level of isolation", word);
+}
+
+/* Whoever set the environment asks it of programs that know nothing of it. */
+static int check_isolation(struct vfio_dev **dev, int least, struct vfio_error *err)
+{
+	int r = vfio_require_isolation(*dev, least);
+
+	if (r == 0)
+		return 0;
+	if (err)
+		*err = *vfio_last_error(*dev);
+	vfio_close(*dev);
+	*dev = NULL;
+	return r;
+}
+
 EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
-	int r;
+	int least, r;
 
 	*dev = NULL;
 	error_clear(err);
@@ -104,7 +133,12 @@ EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error 
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
 				 "give a device string, or set VFIO_DEVICE: unix:/path, fd:N, edu",
 				 "no device was named");
+	least = least_isolation(err);
+	if (least < 0)
+		return least;
 	r = open_by_name(dev, name, err);
+	if (r == 0)
+		r = check_isolation(dev, least, err);
 	if (r == 0)
 		(*dev)->name = strdup(name);	/* without memory for it, it has none */
 	return r;

@@ -81,6 +81,32 @@ int vfio_dispatch(struct vfio_dev *dev);
 
 /* ---- what the device is ------------------------------------------------------------------ */
 
+/* What keeps a device in its place, the weakest first. */
+#define VFIO_ISOLATED_NOT         0u	/* nothing, or nobody knows what */
+#define VFIO_ISOLATED_BY_SOFTWARE 1u	/* the program that the device is */
+#define VFIO_ISOLATED_BY_IOMMU    2u	/* hardware, which the kernel has set up */
+
+struct vfio_isolation {
+	uint32_t dma;		/* VFIO_ISOLATED_…: from memory that was not mapped for it */
+	uint32_t interrupts;	/* from sending interrupts that are not its own */
+};
+
+/*
+ * How is the device isolated? A server is asked, and trusted as far as it is trusted to be the device.
+ * -ENOTSUP where the other end cannot tell.
+ */
+int vfio_isolation(struct vfio_dev *dev, struct vfio_isolation *isolation);
+
+/*
+ * 0 when the device's DMA is isolated by this (VFIO_ISOLATED_…) or better; else -EPERM, and the record
+ * says what it has, also when nobody can tell. The environment variable VFIO_ISOLATION ("software",
+ * "iommu") asks the same of every device that the program opens.
+ */
+int vfio_require_isolation(struct vfio_dev *dev, uint32_t dma);
+
+/* "none", "software", "iommu"; NULL for a number that is no level. */
+const char *vfio_isolation_name(uint32_t level);
+
 /* Flags, number of regions and of interrupt indexes (argsz and cap_offset are not used). */
 int vfio_info(struct vfio_dev *dev, struct vfio_device_info *info);
 

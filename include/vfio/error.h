@@ -49,6 +49,7 @@ enum vfio_refuser {
 	X(VFIO_E_REMAPPING,     114, "the machine cannot isolate the device's interrupts") \
 	X(VFIO_E_NO_KERNEL,     115, "a part of the kernel's VFIO is not there") \
 	X(VFIO_E_SYSFS,         116, "what sysfs says of the device makes no sense") \
+	X(VFIO_E_ISOLATION,     118, "the device is isolated less than was asked for") \
 	/* talking to a server */ \
 	X(VFIO_E_TIMEOUT,       201, "the other end did not answer in time") \
 	X(VFIO_E_GONE,          202, "the other end closed the connection") \

@@ -11,6 +11,7 @@
  *   kernel_region.c   its regions
  *   kernel_dma.c      its memory
  *   kernel_feature.c  what else can be asked
+ *   kernel_isolation.c  what keeps it in its place
  */
 #ifndef LIBVFIO_BACKENDS_KERNEL_H
 #define LIBVFIO_BACKENDS_KERNEL_H
@@ -69,6 +70,7 @@ struct kernel {
 	uint8_t header[64];		/* of configuration space, when it was opened */
 	struct range_map maps;		/* the word is the direction */
 	uint64_t bytes;			/* that are mapped */
+	struct vfio_isolation isolation;
 };
 
 static inline struct kernel *kernel_of(struct vfio_dev *dev)
@@ -151,5 +153,10 @@ uint64_t kernel_memlock(void);
 /* ---- kernel_feature.c ----------------------------------------------------------------------- */
 
 int kernel_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len);
+
+/* ---- kernel_isolation.c --------------------------------------------------------------------- */
+
+/* Of a device that the kernel has just given out; by_node: on the newer road. */
+struct vfio_isolation kernel_isolation(const struct kernel_roots *roots, bool by_node);
 
 #endif

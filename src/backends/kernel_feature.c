@@ -59,6 +59,12 @@ static int ranges(struct kernel *k, void *data)
 	return 0;
 }
 
+static int isolation(struct kernel *k, void *data)
+{
+	memcpy(data, &k->isolation, sizeof(k->isolation));
+	return 0;
+}
+
 static const struct {
 	uint32_t number;
 	size_t size;
@@ -67,6 +73,7 @@ static const struct {
 	{ FEATURE_DMA_MAP, sizeof(struct feature_dma_map), next_map },
 	{ FEATURE_DMA_LIMITS, sizeof(struct vfio_dma_limits), limits },
 	{ FEATURE_IOVA_RANGES, sizeof(struct feature_iova_ranges), ranges },
+	{ FEATURE_ISOLATION, sizeof(struct vfio_isolation), isolation },
 };
 
 static int unknown(struct kernel *k, uint32_t number)

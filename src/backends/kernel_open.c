@@ -59,6 +59,7 @@ static int open_place(struct vfio_dev **dev, const struct kernel_place *p, bool 
 	r = by_node ? kernel_cdev_open(k, &kernel_roots, err)
 		    : kernel_group_open(k, &kernel_roots, err);
 	if (r == 0) {
+		k->isolation = kernel_isolation(&kernel_roots, by_node);
 		r = kernel_start(k);
 		if (r < 0 && err)
 			*err = k->dev.error;

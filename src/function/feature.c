@@ -149,6 +149,17 @@ static int fault_event(struct vfio_function *fn, void *data, size_t len)
 	return side_keep(fn, function_set_fault_event(fn, q.fd));
 }
 
+/* The rest of its process is as safe from the model as the model is written to leave it alone. */
+static int isolation(struct vfio_function *fn, void *data, size_t len)
+{
+	const struct vfio_isolation answer = {
+		VFIO_ISOLATED_BY_SOFTWARE, VFIO_ISOLATED_BY_SOFTWARE,
+	};
+
+	memcpy(data, &answer, sizeof(answer));
+	return 0;
+}
+
 /* Everything that is mapped is tracked, whatever ranges are named. */
 static int dirty_start(struct vfio_function *fn, void *data, size_t len)
 {
@@ -213,6 +224,7 @@ static const struct feature {
 	{ FEATURE_IOVA_RANGES, GET, sizeof(struct feature_iova_ranges), iova_ranges },
 	{ FEATURE_FAULT, GET, sizeof(struct vfio_fault), fault },
 	{ FEATURE_FAULT_EVENT, SET, sizeof(struct feature_fault_event), fault_event },
+	{ FEATURE_ISOLATION, GET, sizeof(struct vfio_isolation), isolation },
 	{ FEATURE_DIRTY_START, SET, sizeof(struct dirty_start), dirty_start },
 	{ FEATURE_DIRTY_STOP, SET, 0, dirty_stop },
 	{ FEATURE_DIRTY_REPORT, GET, sizeof(struct dirty_report), dirty_report },

@@ -394,6 +394,59 @@ static void which_road(void **state)
 	assert_false(kernel_has_nodes(&t->roots, &t->place));
 }
 
+/* ---- isolation ------------------------------------------------------------------------------ */
+
+#define TYPE1   "sys/module/vfio_iommu_type1/parameters"
+#define IOMMUFD "sys/module/iommufd/parameters"
+
+/* DMA is isolated in any case; interrupts only where a file says so. */
+static void assert_interrupts(const struct tree *t, bool by_node, uint32_t level)
+{
+	struct vfio_isolation is = kernel_isolation(&t->roots, by_node);
+
+	assert_int_equal(is.dma, VFIO_ISOLATED_BY_IOMMU);
+	assert_int_equal(is.interrupts, level);
+}
+
+static void interrupts(void **state)
+{
+	struct tree *t = *state;
+
+	assert_interrupts(t, false, VFIO_ISOLATED_NOT);
+	assert_interrupts(t, true, VFIO_ISOLATED_NOT);
+	make_folder(t, TYPE1);
+	make_file(t, TYPE1 "/allow_unsafe_interrupts", "N\n");
+	assert_interrupts(t, false, VFIO_ISOLATED_BY_IOMMU);
+	assert_interrupts(t, true, VFIO_ISOLATED_NOT);
+	make_folder(t, IOMMUFD);
+	make_file(t, IOMMUFD "/allow_unsafe_interrupts", "N\n");
+	assert_interrupts(t, false, VFIO_ISOLATED_BY_IOMMU);
+	assert_interrupts(t, true, VFIO_ISOLATED_BY_IOMMU);
+	make_file(t, IOMMUFD "/allow_unsafe_interrupts", "Y\n");
+	assert_interrupts(t, false, VFIO_ISOLATED_NOT);
+	assert_interrupts(t, true, VFIO_ISOLATED_NOT);
+	make_file(t, IOMMUFD "/allow_unsafe_interrupts", "N\n");
+	make_file(t, TYPE1 "/allow_unsafe_interrupts", "Y\n");
+	assert_interrupts(t, false, VFIO_ISOLATED_NOT);
+	assert_interrupts(t, true, VFIO_ISOLATED_BY_IOMMU);
+	drop(t, TYPE1 "/allow_unsafe_interrupts");
+	assert_interrupts(t, false, VFIO_ISOLATED_BY_IOMMU);
+}
+
+static void lies_about_interrupts(void **state)
+{
+	static const char *const lies[] = { "", "\n", "n\n", "0\n", " N\n" };
+	struct tree *t = *state;
+
+	make_folder(t, IOMMUFD "/allow_unsafe_interrupts");
+	assert_interrupts(t, true, VFIO_ISOLATED_NOT);
+	drop(t, IOMMUFD "/allow_unsafe_interrupts");
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		make_file(t, IOMMUFD "/allow_unsafe_interrupts", lies[i]);
+		assert_interrupts(t, true, VFIO_ISOLATED_NOT);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -414,6 +467,8 @@ int main(void)
 		TEST(a_process_that_holds_it),
 		TEST(nodes_that_cannot_be_opened),
 		TEST(which_road),
+		TEST(interrupts),
+		TEST(lies_about_interrupts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

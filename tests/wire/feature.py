@@ -10,6 +10,7 @@ GET, SET, PROBE = 0x10000, 0x20000, 0x40000
 
 DIRTY_START, DIRTY_STOP, DIRTY_REPORT = 6, 7, 8
 DMA_MAP, DMA_LIMITS, IOVA_RANGES, FAULT, FAULT_EVENT = range(0xf005, 0xf00a)
+ISOLATION = 0xf00b
 
 HEAD = struct.Struct('=II')             # argsz, flags
 MAP = struct.Struct('=QQQIIII')         # cursor, iova, size, directions, way, found, reserved
@@ -18,10 +19,11 @@ FAULT_IS = struct.Struct('=QQIiQ')      # iova, size, direction, errno, count
 EVENT = struct.Struct('=iI')            # descriptor, reserved
 START = struct.Struct('=QII')           # page, ranges, reserved
 REPORT = struct.Struct('=QQQ')          # iova, size, page
+ISOLATED = struct.Struct('=II')         # DMA, interrupts
 
 SIZES = {DMA_MAP: MAP.size, DMA_LIMITS: LIMITS.size, IOVA_RANGES: 8 + 32 * 16,
          FAULT: FAULT_IS.size, FAULT_EVENT: EVENT.size, DIRTY_START: START.size, DIRTY_STOP: 0,
-         DIRTY_REPORT: REPORT.size}
+         DIRTY_REPORT: REPORT.size, ISOLATION: ISOLATED.size}
 OPERATIONS = {number: SET if number in (FAULT_EVENT, DIRTY_START, DIRTY_STOP) else GET
               for number in SIZES}
 

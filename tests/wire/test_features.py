@@ -11,9 +11,9 @@ import feature
 from daemon import Vfiod, wait_for
 from dma import FILL, HOLD, SEALED, deposit, fetch, file_of, run
 from feature import (BY_MESSAGE, DIRTY_REPORT, DIRTY_START, DIRTY_STOP, EVENT, FAULT,
-                     FAULT_EVENT, GET, IN_PLACE, IOVA_RANGES, NO_LIMIT, OPERATIONS, PROBE, REPORT,
-                     SET, SIZES, START, ask, dirty, dirty_start, fault, limits, maps,
-                     tell_of_faults)
+                     FAULT_EVENT, GET, IN_PLACE, IOVA_RANGES, ISOLATED, ISOLATION, NO_LIMIT,
+                     OPERATIONS, PROBE, REPORT, SET, SIZES, START, ask, dirty, dirty_start,
+                     fault, limits, maps, tell_of_faults)
 from signals import Signal
 from wire import Cmd, NO_REPLY, PAGE, READ, UNMAP_ALL, WRITE
 
@@ -99,6 +99,12 @@ def test_descriptors_that_do_not_belong(probe, client, number):
     client.post(Cmd.FEATURE, feature.feature(OPERATIONS[number] | number, bytes(SIZES[number])),
                 [event], flags=NO_REPLY)
     assert kept(probe, client) == before
+
+
+def test_isolation(client):
+    """The model behind the server is a program; the question is not looked at."""
+    for question in (bytes(8), b'\xff' * 8):
+        assert ISOLATED.unpack(feature.get(client, ISOLATION, question)) == (1, 1)
 
 
 # ---- maps and limits ------------------------------------------------------------------------
