@@ -136,6 +136,11 @@ static struct json_object *mapped(const struct device *d)
 	return d->served && d->served->used.known ? value_number(d->served->used.bytes) : NULL;
 }
 
+static struct json_object *isolation(const struct device *d)
+{
+	return SERVED(d, isolation);
+}
+
 static const struct column table[] = {
 	{ "DEVICE", 0, 0, "string", false, device,
 	  "name: vfiod's for what it serves, else the PCI address" },
@@ -153,6 +158,8 @@ static const struct column table[] = {
 	  "DMA maps that the client has made" },
 	{ "MAPPED", 0, SCOLS_FL_RIGHT, "number", true, mapped,
 	  "bytes that the client has mapped for DMA" },
+	{ "ISOLATION", 0, 0, "string", true, isolation,
+	  "what keeps DMA from other memory: iommu, software or none" },
 	{ "STRING", 0, 0, "string", false, string, "the device string to open it with" },
 	{ "MODEL", 0, 0, "string", false, model, "device string of what vfiod serves" },
 	{ "SOCKET", 0, 0, "string", false, socket, "path where clients connect" },

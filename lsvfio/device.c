@@ -38,6 +38,7 @@ static void served_free(struct served *s)
 	free(s->group);
 	free(s->mode);
 	free(s->state);
+	free(s->isolation);
 	free(s);
 }
 
@@ -61,6 +62,8 @@ void description_free(struct description *d)
 	free(d->values);
 	free(d->map);
 	free(d->backend);
+	free(d->isolation.dma);
+	free(d->isolation.interrupts);
 	free(d);
 }
 

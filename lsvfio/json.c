@@ -141,6 +141,18 @@ static struct json_object *config_value(const struct description *desc)
 	return value_string(hex);
 }
 
+static struct json_object *isolation_value(const struct isolation *isolation)
+{
+	struct json_object *o;
+
+	if (!isolation->dma)
+		return NULL;
+	o = value_object();
+	value_set(o, "dma", value_string(isolation->dma));
+	value_set(o, "interrupts", value_string(isolation->interrupts));
+	return o;
+}
+
 static struct json_object *fault_value(const struct fault *f)
 {
 	struct json_object *o;
@@ -288,6 +300,7 @@ static struct json_object *full_value(const struct device *d, const struct colum
 	value_set(o, "vfiod", served_value(d->served));
 	value_set(o, "backend", value_string(desc->backend));
 	value_set(o, "flags", value_flags(device_flags, desc->flags));
+	value_set(o, "isolation", isolation_value(&desc->isolation));
 	value_set(o, "regions", regions_value(desc));
 	value_set(o, "irqs", irqs_value(desc));
 	value_set(o, "config", config_value(desc));

@@ -62,7 +62,8 @@ struct served {
 	uint32_t pid;		/* 0: no process now */
 	uint32_t restarts;
 	struct client client;
-	struct used used;	/* known only from its description */
+	struct used used;	/* known only from its description, */
+	char *isolation;	/* of DMA, and so is this */
 };
 
 /* Flags of a BAR as sysfs tells them; above those of struct vfio_region_info. */
@@ -88,6 +89,11 @@ struct irq {
 	uint32_t flags;		/* VFIO_IRQ_INFO_… */
 	bool limited;		/* granted is known */
 	uint32_t advertised, granted;
+};
+
+/* What keeps the device in its place, in vfio_isolation_name()'s words, or newer ones. */
+struct isolation {
+	char *dma, *interrupts;		/* NULL: not known */
 };
 
 /* The last refused DMA. */
@@ -132,6 +138,7 @@ struct record {
 struct description {
 	char *backend;
 	uint32_t flags;		/* VFIO_DEVICE_FLAGS_… */
+	struct isolation isolation;
 	size_t nregions, nirqs;
 	struct region regions[MAX_REGIONS];
 	struct irq irqs[MAX_IRQS];

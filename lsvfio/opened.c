@@ -74,6 +74,16 @@ static void look_at_config(struct device *d, struct vfio_dev *dev)
 	config_explain(d);
 }
 
+static void look_at_isolation(struct description *desc, struct vfio_dev *dev)
+{
+	struct vfio_isolation is;
+
+	if (vfio_isolation(dev, &is) < 0)
+		return;		/* not every server knows */
+	desc->isolation.dma = memory_copy(vfio_isolation_name(is.dma));
+	desc->isolation.interrupts = memory_copy(vfio_isolation_name(is.interrupts));
+}
+
 static void look_at_policy(struct description *desc, struct vfio_dev *dev)
 {
 	size_t count;
@@ -150,6 +160,7 @@ static void look(struct device *d, struct vfio_dev *dev)
 		look_at_region(d, dev, i);
 	for (uint32_t i = 0; i < nirqs; i++)
 		look_at_irq(d, dev, i);
+	look_at_isolation(desc, dev);
 	look_at_policy(desc, dev);
 	dma_ask(&desc->dma, dev);
 	look_at_reset(desc, dev);

@@ -239,6 +239,21 @@ static bool reply_fault(struct reader *r, struct json_object *in, struct fault *
 	       member_number(r, o, "count", INT64_MAX, &fault->count);
 }
 
+/* null, or missing: the device, or its vfiod, cannot tell. */
+static bool reply_isolation(struct reader *r, struct json_object *in, struct isolation *isolation)
+{
+	struct json_object *o;
+
+	reader_at(r, "the description");
+	if (!member_is_there(in, "isolation"))
+		return true;
+	if (!member_object_or_null(r, in, "isolation", &o))
+		return false;
+	reader_at(r, "isolation");
+	return !o || (member_string(r, o, "dma", &isolation->dma) &&
+		      member_string(r, o, "interrupts", &isolation->interrupts));
+}
+
 static bool reply_setting(struct reader *r, struct json_object *in, const char *key,
 			  struct description *d)
 {
@@ -323,7 +338,7 @@ bool reply_description(struct reader *r, struct json_object *in, struct descript
 	return member_string(r, in, "backend", &d->backend) &&
 	       member_flags(r, in, "flags", device_flags, &d->flags) &&
 	       reply_config(r, in, d) && reply_fault(r, in, &d->fault) &&
-	       reply_dma(r, in, &d->dma) &&
+	       reply_dma(r, in, &d->dma) && reply_isolation(r, in, &d->isolation) &&
 	       reply_regions(r, in, d) && reply_irqs(r, in, d) && reply_policy(r, in, d) &&
 	       reply_reset(r, in, &d->reset) && reply_records(r, in, d);
 }

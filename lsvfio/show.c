@@ -78,6 +78,13 @@ static void served_rows(struct libscols_table *table, const struct served *s)
 			  s->client.pid, s->client.uid, s->client.gid) : memory_copy("none"));
 }
 
+static char *isolation_text(const struct isolation *isolation)
+{
+	if (!isolation->dma)
+		return NULL;
+	return memory_printf("%s; of interrupts %s", isolation->dma, isolation->interrupts);
+}
+
 static char *fault_text(const struct fault *f)
 {
 	const char *name = strerrorname_np(f->err);
@@ -156,6 +163,7 @@ static void print_summary(const struct device *d, const struct look *look)
 	served_rows(table, d->served);
 	row(table, "back end", memory_copy(d->description->backend));
 	row(table, "flags", flag_names(device_flags, d->description->flags));
+	row(table, "isolation", isolation_text(&d->description->isolation));
 	row(table, "DMA maps", dma_maps_text(&d->description->dma));
 	row(table, "DMA memory", dma_bytes_text(&d->description->dma));
 	row(table, "last fault", fault_text(&d->description->fault));

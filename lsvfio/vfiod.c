@@ -79,9 +79,13 @@ refuse:
 }
 
 /* A list keeps that of a description. */
-static void note_used(struct served *served, const struct dma *dma)
+static void note(struct served *served, const struct description *desc)
 {
+	const struct dma *dma = &desc->dma;
+
 	served->used = (struct used){ dma->known, dma->limits.maps.used, dma->limits.bytes.used };
+	if (desc->isolation.dma)
+		served->isolation = memory_copy(desc->isolation.dma);
 }
 
 static bool parse_description(struct device *d, struct json_object *in, char **why)
@@ -93,7 +97,7 @@ static bool parse_description(struct device *d, struct json_object *in, char **w
 	    reply_description(&r, description, device_describe(d)) &&
 	    reply_map(&r, in, d->description)) {
 		config_explain(d);
-		note_used(d->served, &d->description->dma);
+		note(d->served, d->description);
 		return true;
 	}
 	description_free(d->description);

@@ -225,6 +225,20 @@ static struct json_object *describe_records(struct vfio_dev *dev)
 	return records;
 }
 
+/* null where nobody can tell. */
+static struct json_object *describe_isolation(struct vfio_dev *dev)
+{
+	struct vfio_isolation is;
+	struct json_object *json;
+
+	if (vfio_isolation(dev, &is) < 0)
+		return NULL;
+	json = message_new("dma", json_object_new_string(vfio_isolation_name(is.dma)));
+	json_object_object_add(json, "interrupts",
+			       json_object_new_string(vfio_isolation_name(is.interrupts)));
+	return json;
+}
+
 struct json_object *describe(struct vfio_dev *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -240,6 +254,7 @@ struct json_object *describe(struct vfio_dev *dev)
 		json_object_array_add(irqs, describe_irq(dev, i));
 	json = message_new("backend", json_object_new_string(vfio_backend_name(dev)));
 	json_object_object_add(json, "flags", flag_names(device_flags, info.flags));
+	json_object_object_add(json, "isolation", describe_isolation(dev));
 	json_object_object_add(json, "regions", regions);
 	json_object_object_add(json, "irqs", irqs);
 	json_object_object_add(json, "config", describe_config(dev));

@@ -98,9 +98,16 @@ static const struct shape record_shape[] = {
 	END
 };
 
+static const struct shape isolation_shape[] = {
+	{ "dma", json_type_string, NULL, false },
+	{ "interrupts", json_type_string, NULL, false },
+	END
+};
+
 static const struct shape description_shape[] = {
 	{ "backend", json_type_string, NULL, false },
 	{ "flags", json_type_array, NULL, false },
+	{ "isolation", json_type_object, isolation_shape, true },
 	{ "regions", json_type_array, region_shape, false },
 	{ "irqs", json_type_array, irq_shape, false },
 	{ "config", json_type_string, NULL, false },

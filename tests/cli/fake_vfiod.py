@@ -21,6 +21,7 @@ EDU = {"name": "edu0", "device": "edu,dma_mask=0xffff", "socket": "/run/vfiod/ed
 
 DESCRIPTION = {
     "backend": "inprocess", "flags": ["reset", "pci"],
+    "isolation": {"dma": "software", "interrupts": "none"},
     "regions": [{"index": 0, "name": "BAR0", "size": 1048576, "flags": ["read", "write", "mmap"],
                  "areas": [{"offset": 4096, "size": 8192}, {"offset": 524288, "size": 4096}]},
                 {"index": 1, "name": "BAR1", "size": 0, "flags": [], "areas": []},

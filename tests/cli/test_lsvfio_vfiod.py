@@ -68,6 +68,7 @@ def test_a_device_of_a_vfiod_in_full(fake):
     assert "client         process 4712, user 1000, group 100" in text
     assert "last fault     write of 4096 bytes at 0xfffffffffffff000: EFAULT (Bad address); " \
         "3 in all" in text
+    assert "isolation      software; of interrupts none" in text
     assert "DMA maps       302 of 1000 granted, 1048576 advertised" in text
     assert "DMA memory     1208K of 64M" in text
     maps = text.index("DMA MAPS")
@@ -89,8 +90,24 @@ def test_a_device_of_a_vfiod_in_full(fake):
     assert "records        2, which --errors prints" in text
 
 
+def test_isolation_in_the_list(fake):
+    fake.answer()
+    args = ("--no-pci", "--control", fake.path, "-o", "DEVICE,ISOLATION")
+    assert devices(*args) == [{"device": "edu0", "isolation": "software"}]
+    fake.answer(description=dict(DESCRIPTION, isolation=None))
+    assert devices(*args) == [{"device": "edu0", "isolation": None}]
+
+
+def test_isolation_of_a_device_that_is_opened():
+    (edu,) = devices("--no-vfiod", "edu")
+    assert edu["isolation"] == {"dma": "software", "interrupts": "software"}
+    text = lines(lsvfio("--no-vfiod", "edu").stdout)
+    assert [t.split(maxsplit=1)[1] for t in text if t.startswith("isolation ")] == [
+        "software; of interrupts software"]
+
+
 def test_a_vfiod_that_is_older(fake):
-    new = ("policy", "reset", "records", "dma")
+    new = ("policy", "reset", "records", "dma", "isolation")
     description = {key: value for key, value in DESCRIPTION.items() if key not in new}
     description["irqs"] = [{key: value for key, value in irq.items() if key != "vectors"}
                            for irq in DESCRIPTION["irqs"]]
@@ -323,8 +340,10 @@ def is_fine(path, value):
     name = [key for key in path if isinstance(key, str)][-1]
     if "policy" in path:
         return value == ({} if path[-1] == "policy" else "")
+    if "isolation" in path[:-1]:
+        return value == ""
     if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map",
-                "dma") and value is None:
+                "dma", "isolation") and value is None:
         return path[-1] == name
     if name in ("advertised", "granted") and "dma" in path and value is None:
         return True

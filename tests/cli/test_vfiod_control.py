@@ -59,8 +59,9 @@ def test_describe(edu):
         parameters = control.call('describe', device='edu')['parameters']
     assert parameters['device'] == edu.device()
     description = parameters['description']
-    assert list(description) == ['backend', 'flags', 'regions', 'irqs', 'config', 'fault', 'dma',
-                                 'policy', 'reset', 'records']
+    assert list(description) == ['backend', 'flags', 'isolation', 'regions', 'irqs', 'config',
+                                 'fault', 'dma', 'policy', 'reset', 'records']
+    assert description['isolation'] == {'dma': 'software', 'interrupts': 'software'}
     assert description['backend'] == 'inprocess'
     assert description['flags'] == ['reset', 'pci']
     assert [r['name'] for r in description['regions']] == \
