@@ -2,10 +2,13 @@
 #include "admit.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Linux allows no more supplementary groups than this (NGROUPS_MAX). */
 #define MAX_GROUPS 65536
@@ -79,6 +82,39 @@ bool access_allows(const struct access *access, const struct credentials *who)
 	return access->mode & 0002;
 }
 
+/*
+ * What the kernel asks of whoever opens such a device. The user is that of when it connected; a process
+ * that has no number here cannot be asked for its capabilities.
+ */
+bool credentials_may_harm(const struct credentials *who)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3, .pid = who->pid,
+	};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return who->uid == 0 && who->pid > 0 && syscall(SYS_capget, &header, caps) == 0 &&
+	       (caps[CAP_TO_INDEX(CAP_SYS_RAWIO)].effective & CAP_TO_MASK(CAP_SYS_RAWIO));
+}
+
+static bool may_use(const struct access *access, const struct credentials *who, char *reason,
+		    size_t size)
+{
+	if (!access->inherited && !access_allows(access, who)) {
+		snprintf(reason, size,
+			 "uid %u, gid %u may not use a device of owner %u, group %u, mode %04o",
+			 who->uid, who->gid, access->owner, access->group, access->mode);
+		return false;
+	}
+	if (access->unsafe && !credentials_may_harm(who)) {
+		snprintf(reason, size, "nothing isolates the device, so that it takes user 0 with "
+			 "CAP_SYS_RAWIO, and this is uid %u%s", who->uid,
+			 who->uid ? "" : " without it");
+		return false;
+	}
+	return true;
+}
+
 bool admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size)
 {
 	const struct access *access = arg;
@@ -86,18 +122,14 @@ bool admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size)
 	bool allowed;
 	int ret;
 
-	if (access->inherited)
+	if (access->inherited && !access->unsafe)
 		return true;
 	ret = credentials_get(&who, peer->fd);
 	if (ret < 0) {
 		snprintf(reason, size, "its credentials are unknown: %s", strerror(-ret));
 		return false;
 	}
-	allowed = access_allows(access, &who);
+	allowed = may_use(access, &who, reason, size);
 	credentials_finish(&who);
-	if (!allowed)
-		snprintf(reason, size,
-			 "uid %u, gid %u may not use a device of owner %u, group %u, mode %04o",
-			 who.uid, who.gid, access->owner, access->group, access->mode);
 	return allowed;
 }

@@ -20,6 +20,7 @@ struct access {
 	gid_t group;
 	mode_t mode;
 	bool inherited;		/* the socket was handed to vfiod: its maker decides who connects */
+	bool unsafe;		/* nothing isolates the device: only who may harm the machine anyway */
 };
 
 struct credentials {
@@ -37,7 +38,10 @@ void credentials_finish(struct credentials *who);
 /* Would these credentials be allowed to write to a file with this owner, group and mode? */
 bool access_allows(const struct access *access, const struct credentials *who);
 
-/* The same for a device's client; arg is the struct access. For struct vfio_server_options. */
+/* May this process do to the machine what a device without isolation can? It is asked now. */
+bool credentials_may_harm(const struct credentials *who);
+
+/* All of this for a device's client; arg is the struct access. For struct vfio_server_options. */
 bool admit(void *arg, const struct vfio_peer *peer, char *reason, size_t size);
 
 #endif

@@ -18,6 +18,11 @@ bool config_parse_timeout(const char *text, unsigned int *timeout_ms)
 	return true;
 }
 
+bool config_is_unsafe(const char *device)
+{
+	return strncmp(device, "uio:", 4) == 0 || strncmp(device, "unsafe-", 7) == 0;
+}
+
 struct device_config *config_new_device(struct config *config, const char *name)
 {
 	struct device_config *device = calloc(1, sizeof(*device));
@@ -30,7 +35,7 @@ struct device_config *config_new_device(struct config *config, const char *name)
 		return NULL;
 	}
 	device->fd = -1;
-	device->access = (struct access){ geteuid(), getegid(), 0600, false };
+	device->access = (struct access){ geteuid(), getegid(), 0600, false, false };
 	STAILQ_INSERT_TAIL(&config->devices, device, entry);
 	config->ndevices++;
 	return device;
@@ -106,6 +111,7 @@ void config_finish(struct config *config)
 		free(device->owner);
 		free(device->group);
 		free(device->mode);
+		free(device->unsafe);
 		policy_finish(&device->policy);
 		free(device);
 	}

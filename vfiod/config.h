@@ -26,6 +26,7 @@ struct device_config {
 	struct access access;
 	char *owner, *group;	/* of the socket, for people: names where there are names */
 	char *mode;		/* as in the file, or NULL; access.mode is what counts */
+	char *unsafe;		/* the same of access.unsafe */
 	struct policy policy;	/* the section's, and that for all devices where it has none */
 };
 
@@ -52,6 +53,9 @@ bool config_parse_timeout(const char *text, unsigned int *timeout_ms);
  * stay.
  */
 unsigned int config_load(struct config *config, const char *path);
+
+/* Does the device string ask for a device that nothing isolates from memory? */
+bool config_is_unsafe(const char *device);
 
 /* A new device of that name, with nothing else. NULL without memory. */
 struct device_config *config_new_device(struct config *config, const char *name);

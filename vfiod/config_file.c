@@ -96,7 +96,7 @@ static void begin_section(struct parser *parser, const char *name)
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
-enum kind { TEXT, PATH, TIMEOUT, OWNER, GROUP, MODE };
+enum kind { TEXT, PATH, TIMEOUT, OWNER, GROUP, MODE, UNSAFE };
 
 static const struct key {
 	enum section section;
@@ -112,6 +112,7 @@ static const struct key {
 	{ DEVICE,   "owner",   OWNER, offsetof(struct device_config, owner) },
 	{ DEVICE,   "group",   GROUP, offsetof(struct device_config, group) },
 	{ DEVICE,   "mode",    MODE,  offsetof(struct device_config, mode) },
+	{ DEVICE,   "unsafe",  UNSAFE, offsetof(struct device_config, unsafe) },
 };
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
@@ -154,6 +155,10 @@ static const char *check_value(struct parser *parser, enum kind kind, const char
 		if (!value_number(value, 8, 0777, &number))
 			return "an octal number from 0 to 0777 is allowed";
 		access->mode = (mode_t)number;
+		return NULL;
+	case UNSAFE:
+		access->unsafe = strcmp(value, "yes") == 0;
+		return access->unsafe || strcmp(value, "no") == 0 ? NULL : "yes or no is allowed";
 	}
 	return NULL;
 }
@@ -329,11 +334,26 @@ static void check_socket(struct parser *parser, const struct device_config *devi
 		       device->socket, device->name);
 }
 
+/* Such a device is asked for twice, so that it is served by nobody's mistake. */
+static void check_unsafe(struct parser *parser, const struct device_config *device)
+{
+	bool by_name = device->device && config_is_unsafe(device->device);
+
+	if (by_name && !device->access.unsafe)
+		report(parser, device->line, "device = '%s' of [%s]: nothing keeps it from any memory "
+		       "of the machine: it takes 'unsafe = yes' in the section, too",
+		       device->device, device->name);
+	else if (!by_name && device->access.unsafe && device->device)
+		report(parser, device->line, "unsafe = yes of [%s]: it is for devices named 'uio:...' "
+		       "and 'unsafe-...', and not for '%s'", device->name, device->device);
+}
+
 static void finish_device(struct parser *parser, struct device_config *device)
 {
 	report_missing(parser, device, "device", device->device);
 	report_missing(parser, device, "socket", device->socket);
 	check_socket(parser, device);
+	check_unsafe(parser, device);
 	if (device->group && !device->mode)
 		device->access.mode = 0660;
 	if (!device->owner)

@@ -114,6 +114,7 @@ static struct json_object *device_object(const struct device *device)
 	json_object_object_add(json, "owner", json_object_new_string(config->owner));
 	json_object_object_add(json, "group", json_object_new_string(config->group));
 	json_object_object_add(json, "mode", json_object_new_string(mode));
+	json_object_object_add(json, "unsafe", json_object_new_boolean(config->access.unsafe));
 	json_object_object_add(json, "state", json_object_new_string(state_names[device->state]));
 	json_object_object_add(json, "pid",
 			       device->pid ? json_object_new_int64(device->pid) : NULL);
@@ -488,7 +489,7 @@ void control_init(struct control *control, struct loop *loop)
 
 int control_open(struct control *control, const char *path)
 {
-	const struct access everybody = { geteuid(), getegid(), 0666, false };
+	const struct access everybody = { geteuid(), getegid(), 0666, false, false };
 	char *chosen = path ? strdup(path) : default_path();
 	int ret;
 

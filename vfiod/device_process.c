@@ -48,6 +48,7 @@ static bool is_permanent(enum vfio_error_code code)
 	case VFIO_E_NO_BACKEND:
 	case VFIO_E_NO_DEVICE:
 	case VFIO_E_NO_IOMMU:
+	case VFIO_E_ISOLATION:
 	case VFIO_E_MODULE:
 	case VFIO_E_OPTION:
 	case VFIO_E_DESCRIPTION:
@@ -122,6 +123,38 @@ static void die_with_supervisor(const struct device_process *process)
 		_exit(EXIT_FAILURE);
 }
 
+/*
+ * What nothing isolates is served only if the administrator has said that it may be, whatever its name
+ * is. It is said in the log, too.
+ */
+static void check_isolation(struct session *session)
+{
+	struct device_process *process = session->process;
+	struct vfio_isolation is;
+
+	if (vfio_isolation(session->dev, &is) < 0)
+		is = (struct vfio_isolation){ VFIO_ISOLATED_NOT, VFIO_ISOLATED_NOT };
+	process->hopeless = is.dma == VFIO_ISOLATED_NOT && !process->access.unsafe;
+	if (process->hopeless)
+		fail(process, "nothing keeps %s from any memory of the machine, and nobody has said "
+		     "that it may be served like that", process->device);
+	if (is.dma == VFIO_ISOLATED_NOT)
+		log_warning(process->name, "unsafe: nothing keeps the device from any memory of the "
+			    "machine; only user 0 with CAP_SYS_RAWIO may use it");
+	else if (is.interrupts == VFIO_ISOLATED_NOT)
+		log_warning(process->name, "the device can raise interrupts that are not its own: "
+			    "allow_unsafe_interrupts is set, or it is not known whether it is");
+}
+
+/* The capability that it takes is root's, and others give up all that they have. */
+static void check_privilege(struct device_process *process)
+{
+	process->hopeless = process->access.unsafe && !process->user.change;
+	if (process->hopeless)
+		fail(process, "%s takes CAP_SYS_RAWIO, and so a vfiod that root has started; this one "
+		     "runs as user %u", process->device, process->user.uid);
+}
+
 /* The module is the administrator's choice and trusted; strangers' bytes only come later. */
 static void open_device(struct session *session)
 {
@@ -129,6 +162,7 @@ static void open_device(struct session *session)
 	struct vfio_error err;
 	int ret;
 
+	check_privilege(process);
 	ret = privileges_forbid_new();
 	if (ret < 0)
 		fail(process, "cannot forbid itself new privileges: %s", strerror(-ret));
@@ -143,6 +177,7 @@ static void open_device(struct session *session)
 	if (process->hopeless)
 		fail(process, "%s is served already: let clients connect to it directly",
 		     process->device);
+	check_isolation(session);
 }
 
 /* What the administrator asks of this device and it refuses, it will refuse again. */
@@ -184,7 +219,7 @@ static void enter_sandbox(struct session *session)
 	 * sandbox.
 	 */
 	json_object_put(message_new("event", NULL));
-	ret = sandbox_enter(strncmp(vfio_backend_name(session->dev), "kernel_", 7) == 0);
+	ret = sandbox_enter(vfio_backend_name(session->dev));
 	if (ret < 0)
 		fail(session->process, "cannot enter the system-call filter: %s", strerror(-ret));
 }

@@ -29,11 +29,11 @@ struct arguments {
 	int fd;
 	unsigned int timeout_ms;	/* 0: not given */
 	int level;
-	bool check_config, print_policy;
+	bool check_config, print_policy, unsafe;
 	struct policy policy;
 };
 
-enum { CHECK_CONFIG = 256, PRINT_CAPABILITIES, PRINT_POLICY, CONTROL };
+enum { CHECK_CONFIG = 256, PRINT_CAPABILITIES, PRINT_POLICY, CONTROL, UNSAFE };
 
 static const struct row {
 	int key;			/* below 256: the short option, too */
@@ -49,6 +49,7 @@ static const struct row {
 	  PRIVILEGES_DEFAULT_USER ")" },
 	{ 't', "timeout", "MS", "drop a client that owes something so long (5000)" },
 	{ 'p', "policy", "KEY=VALUE", "decide this about the device; repeatable" },
+	{ UNSAFE, "unsafe", NULL, "serve a device that nothing isolates, to root alone" },
 	{ PRINT_POLICY, "print-policy", NULL, "list the policies, and what holds for each device" },
 	{ PRINT_CAPABILITIES, "print-capabilities", NULL, "say in JSON what vfiod can do" },
 	{ 'q', "quiet", NULL, "log only warnings and errors" },
@@ -159,6 +160,7 @@ static void take_option(struct arguments *arguments, int key)
 	case CHECK_CONFIG: arguments->check_config = true; break;
 	case CONTROL: arguments->control = optarg; break;
 	case 'p': take_policy(arguments, optarg); break;
+	case UNSAFE: arguments->unsafe = true; break;
 	case PRINT_POLICY: arguments->print_policy = true; break;
 	case PRINT_CAPABILITIES: print_capabilities(); exit(EXIT_SUCCESS);
 	case 'h': print_help(); exit(EXIT_SUCCESS);
@@ -189,6 +191,21 @@ static void parse_options(struct arguments *arguments, int argc, char *argv[])
 		usage("there is an argument too many", argv[optind]);
 }
 
+/* As of a file's devices: both or neither. */
+static void check_unsafe(const struct arguments *arguments)
+{
+	bool by_name = arguments->device && config_is_unsafe(arguments->device);
+
+	if (arguments->unsafe && !arguments->device)
+		usage("--unsafe wants --device STRING with it; FILE has it as a key", NULL);
+	if (arguments->unsafe && !by_name)
+		usage("--unsafe is for devices named 'uio:...' and 'unsafe-...', and not for",
+		      arguments->device);
+	if (by_name && !arguments->unsafe)
+		usage("nothing keeps the device from any memory of the machine: it takes --unsafe, too",
+		      arguments->device);
+}
+
 static void check_arguments(struct arguments *arguments)
 {
 	bool socket = arguments->socket_path || arguments->fd_text;
@@ -211,6 +228,7 @@ static void check_arguments(struct arguments *arguments)
 		usage("--device wants a device string, for example", "edu");
 	if (arguments->device && !is_utf8(arguments->device))
 		usage("--device is not in UTF-8", NULL);
+	check_unsafe(arguments);
 	if (arguments->fd_text)
 		arguments->fd = parse_fd(arguments->fd_text);
 }
@@ -253,6 +271,7 @@ static int configure_device(struct config *config, struct arguments *arguments)
 	free(path);
 	if (!device)
 		return out_of_memory();
+	device->access.unsafe = arguments->unsafe;
 	device->policy = arguments->policy;
 	arguments->policy = (struct policy){ 0 };
 	return 0;

@@ -52,6 +52,8 @@ static void compare_device(struct changes *changes, const struct device_config *
 	compare_text(changes, old->name, "device", old->device, new->device);
 	compare_text(changes, old->name, "socket", old->socket, new->socket);
 	compare_text(changes, old->name, "mode", old_mode, new_mode);
+	compare_text(changes, old->name, "unsafe", old->access.unsafe ? "yes" : "no",
+		     new->access.unsafe ? "yes" : "no");
 	if (old->access.owner != new->access.owner)
 		note(changes, old->name, "owner", old->owner, new->owner);
 	if (old->access.group != new->access.group)

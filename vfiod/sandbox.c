@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -145,7 +146,10 @@ static const unsigned int allowed_vfio[] = {
 	0x3b86,		/* IOMMU_IOAS_UNMAP */
 };
 
-/* And the limit of locked memory, which it reads and does not set. */
+/*
+ * And the limit of locked memory, which it reads and does not set; and what capabilities a process has:
+ * this one, or, where nothing isolates the device, a client's.
+ */
 static int allow_vfio(scmp_filter_ctx filter)
 {
 	int ret = 0;
@@ -159,7 +163,12 @@ static int allow_vfio(scmp_filter_ctx filter)
 	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capget), 0);
 }
 
-static int load(scmp_filter_ctx filter, bool kernel)
+static bool is_kernel(const char *backend)
+{
+	return strncmp(backend, "kernel_", 7) == 0 || strcmp(backend, "noiommu") == 0;
+}
+
+static int load(scmp_filter_ctx filter, const char *backend)
 {
 	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -174,7 +183,7 @@ static int load(scmp_filter_ctx filter, bool kernel)
 		ret = allow_conditional(filter);
 	if (ret == 0)
 		ret = allow_rings(filter);
-	if (ret == 0 && kernel)
+	if (ret == 0 && is_kernel(backend))
 		ret = allow_vfio(filter);
 	if (ret == 0)
 		ret = seccomp_load(filter);
@@ -186,7 +195,7 @@ bool sandbox_is_built_in(void)
 	return BUILT_IN;
 }
 
-int sandbox_enter(bool kernel)
+int sandbox_enter(const char *backend)
 {
 	scmp_filter_ctx filter;
 	int ret;
@@ -196,7 +205,7 @@ int sandbox_enter(bool kernel)
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return -ENOMEM;
-	ret = load(filter, kernel);
+	ret = load(filter, backend);
 	seccomp_release(filter);
 	return ret;
 }

@@ -9,9 +9,10 @@
 bool sandbox_is_built_in(void);
 
 /*
- * Let this process make only the calls on the list; any other kills it with SIGSYS. kernel: its
- * device is one of the kernel's. 0 or a negative errno.
+ * Let this process make only the calls on the list, and those that the device's back end, by
+ * vfio_backend_name(), makes once the device is open; any other kills it with SIGSYS. 0 or a negative
+ * errno.
  */
-int sandbox_enter(bool kernel);
+int sandbox_enter(const char *backend);
 
 #endif

@@ -33,16 +33,19 @@ static const char *const no_arguments[] = { NULL };
 
 /* A description with these as its last members. */
 #define DESCRIPTION(irqs, policy, reset, records) \
+	ISOLATED("null", irqs, policy, reset, records)
+
+#define ISOLATED(isolation, irqs, policy, reset, records) \
 	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
-	"\"regions\": [], \"config\": \"\", \"fault\": null, \"dma\": null, \"irqs\": " irqs \
-	", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
+	"\"isolation\": " isolation ", \"regions\": [], \"config\": \"\", \"fault\": null, " \
+	"\"dma\": null, \"irqs\": " irqs ", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
 
 static const char truth[] = DESCRIPTION("[]", "{\"view\": \"virtual\"}", "null", "[]");
 
 /* One in which this is the client's memory. */
 #define DMA(dma) \
 	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
-	"\"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": [], \"policy\": {}, " \
+	"\"isolation\": null, \"regions\": [], \"config\": \"\", \"fault\": null, \"irqs\": [], \"policy\": {}, " \
 	"\"reset\": null, \"records\": [], \"dma\": " dma "}}\n"
 
 #define QUOTA "{\"advertised\": null, \"granted\": 1, \"used\": 0}"
@@ -71,6 +74,7 @@ static const char *const lies[] = {
 		    "[]"),
 	DESCRIPTION("[]", "{}", "null", "null"),
 	DESCRIPTION("[]", "{}", "null", "[{\"code\": 307}]"),
+	ISOLATED("{\"dma\": 2, \"interrupts\": \"iommu\"}", "[]", "{}", "null", "[]"),
 	DMA("7"),
 	DMA("{\"maps\": " QUOTA ", \"bytes\": null, \"list\": [], \"more\": 0}"),
 	DMA("{\"maps\": " QUOTA ", \"bytes\": {\"advertised\": 1, \"granted\": 1}, \"list\": [], "

@@ -51,7 +51,7 @@ def test_list(edu, directory):
     assert device == {
         'name': 'edu', 'device': 'edu', 'socket': f'{directory}/edu.sock',
         'owner': pwd.getpwuid(os.getuid()).pw_name, 'group': grp.getgrgid(os.getgid()).gr_name,
-        'mode': '0600', 'state': 'ready', 'restarts': 0, 'client': None}
+        'mode': '0600', 'unsafe': False, 'state': 'ready', 'restarts': 0, 'client': None}
 
 
 def test_describe(edu):

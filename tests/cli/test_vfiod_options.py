@@ -15,7 +15,7 @@ from vfiod_client import run
 # ---- options ---------------------------------------------------------------------------------
 
 OPTIONS = ['device', 'socket-path', 'fd', 'config', 'check-config', 'control', 'user', 'timeout',
-           'policy', 'print-policy', 'print-capabilities', 'quiet', 'verbose', 'help', 'version']
+           'policy', 'unsafe', 'print-policy', 'print-capabilities', 'quiet', 'verbose', 'help', 'version']
 
 
 @pytest.mark.parametrize('option', ['-h', '--help'])
@@ -60,6 +60,11 @@ def test_print_capabilities():
     (['--device', 'edu', '--fd', '-1'], '-1'),
     (['--device', 'edu', '--fd', '99999999999'], '99999999999'),
     (['--device', 'edu', '--fd', '777'], 'no such descriptor'),
+    (['--unsafe'], '--device'),
+    (['--unsafe', '--config', 'f'], '--device'),
+    (['--device', 'edu', '--socket-path', '/tmp/x.sock', '--unsafe'], "not for: edu"),
+    (['--device', 'uio:0000:03:00.0', '--socket-path', '/tmp/x.sock'], 'it takes --unsafe'),
+    (['--device', 'unsafe-noiommu:03:00.0', '--socket-path', '/tmp/x.sock'], 'it takes --unsafe'),
     (['--timeout', '0'], 'milliseconds'),
     (['--timeout', '600001'], 'milliseconds'),
     (['--timeout', '5s'], 'milliseconds'),
@@ -96,6 +101,9 @@ def check(directory):
     '\n; comment\n# comment\n' + GOOD + 'mode = 0666 ; remark\nowner=0\ngroup = daemon\n',
     f'[vfiod]\nuser = {USER}\ncontrol = /tmp/x.control\ntimeout = 100\n' + GOOD,
     GOOD + '[' + 'a' * 64 + '] # remark\n  device = edu,dma_mask=0xffff\n\tsocket: /tmp/2.sock\r\n',
+    GOOD + 'unsafe = no\n',
+    GOOD.replace('= edu', '= uio:0000:03:00.0') + 'unsafe = yes\n',
+    GOOD.replace('= edu', '= unsafe-noiommu:0000:03:00.0') + 'unsafe = yes\n',
     GOOD + '[Vfiod.-_9]\ndevice = edu\nsocket = /' + 's' * 106,
     '; gr\u00fc\u00dfe\n' + GOOD.replace('/tmp/', '/tmp/ger\u00e4t/'),
 ])
@@ -126,6 +134,12 @@ BAD = [
     (GOOD + 'mode = 0888\n', 4, 'octal number'),
     (GOOD + 'mode = 01000\n', 4, 'octal number'),
     (GOOD + 'mode = rw\n', 4, 'octal number'),
+    (GOOD + 'unsafe = maybe\n', 4, 'yes or no'),
+    (GOOD + 'unsafe = yes\n', 1, "and not for 'edu'"),
+    (GOOD.replace('= edu', '= uio:0000:03:00.0'), 1, "it takes 'unsafe = yes' in the section"),
+    (GOOD.replace('= edu', '= unsafe-noiommu:03:00.0') + 'unsafe = no\n', 1,
+     "it takes 'unsafe = yes' in the section"),
+    ('[vfiod]\nunsafe = yes\n' + GOOD, 2, "'unsafe' is unknown: allowed are user"),
     ('[vfiod]\ntimeout = soon\n' + GOOD, 2, 'milliseconds'),
     ('device = edu\n' + GOOD, 1, 'before the first [section]'),
     (GOOD + 'nonsense\n', 4, 'neither [SECTION] nor KEY = VALUE'),

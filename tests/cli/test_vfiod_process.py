@@ -90,6 +90,28 @@ def test_vfiod_without_root(start, directory):
     assert wait_for(lambda: not is_alive(pid), 2)
 
 
+@needs_root
+@pytest.mark.parametrize('device', ['uio:0000:03:00.0', 'unsafe-noiommu:0000:03:00.0'])
+def test_an_unsafe_device_without_root(start, directory, device):
+    """It is asked for by name and by option; what is missing is the privilege."""
+    directory.chmod(0o777)
+    vfiod = start('--device', device, '--unsafe', '--socket-path', directory / 's',
+                  popen={'user': NOBODY.pw_uid, 'group': NOBODY.pw_gid, 'extra_groups': []})
+    assert vfiod.process.wait(20) == 1
+    assert f'{device} takes CAP_SYS_RAWIO, and so a vfiod that root has started; this one runs ' \
+        f'as user {NOBODY.pw_uid}' in vfiod.log()
+    assert 'given up' in vfiod.log() and 'starting it again' not in vfiod.log()
+
+
+def test_a_minimum_in_the_environment(start, directory):
+    """What isolates a device is too little for whoever started vfiod."""
+    vfiod = start('--device', 'edu', '--socket-path', directory / 's', VFIO_ISOLATION='iommu')
+    assert vfiod.process.wait(20) == 1
+    assert "VFIO-118: the isolation of the device's DMA is to be 'iommu' at least, and is " \
+        "'software'" in vfiod.log()
+    assert 'given up' in vfiod.log() and 'starting it again' not in vfiod.log()
+
+
 def only(vfiod):
     """Its one device."""
     device, = vfiod.devices().values()
@@ -123,7 +145,8 @@ def test_stopped_device_process_is_left_alone(traitor, directory):
 ESCAPES = ['open', 'socket', 'fork', 'exec', 'executable memory', 'kill', 'own',
            'making a ring', 'changing a ring', 'a ring that was passed']
 LIES = ['nonsense', 'empty', 'list', 'nothing', 'pid', 'uid', 'name', 'message', 'event',
-        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'memory', 'no bytes',
+        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'isolation',
+        'memory', 'no bytes',
         'half a quota', 'address', 'direction', 'map of numbers', 'map of letters', 'long map',
         'short map', 'no map', 'depth', 'endless', 'end']
 
