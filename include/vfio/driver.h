@@ -283,6 +283,25 @@ int vfio_irq_set(struct vfio_dev *dev, const struct vfio_irq_set *set);
  */
 int64_t vfio_irq_wait(struct vfio_dev *dev, int fd, int timeout_ms);
 
+/* ---- events ------------------------------------------------------------------------------ */
+
+/*
+ * A device can be wanted back while it is in use: it is to be unplugged, or to get another driver;
+ * and it can report an error that its bus cannot correct. A descriptor that is readable (POLLIN) when
+ * one of these has come: the handle's, made at the first call, and the same one afterwards. It uses
+ * the interrupt indexes VFIO_PCI_REQ_IRQ_INDEX and VFIO_PCI_ERR_IRQ_INDEX, as vfio_irq_enable() does;
+ * a device that has neither never has an event.
+ */
+int vfio_event_fd(struct vfio_dev *dev);
+
+/*
+ * Take an event, without waiting; the first call begins to watch, as vfio_event_fd(). 0: there is
+ * none. -EIO and VFIO_E_REPORTED: the device has reported an error; it may be gone. -ECANCELED and
+ * VFIO_E_REQUESTED: it is wanted back, and whoever wants it waits: begin nothing new, finish or give
+ * up what is under way, and call vfio_close(). It is said again some seconds later, until then.
+ */
+int vfio_event(struct vfio_dev *dev);
+
 /* ---- DMA --------------------------------------------------------------------------------- */
 
 #define VFIO_DMA_READ  1u	/* the device may read this memory */

@@ -77,6 +77,8 @@ enum vfio_refuser {
 	X(VFIO_E_IRQ_FD,        404, "the file descriptor is not an eventfd") \
 	X(VFIO_E_VECTORS,       405, "fewer vectors are granted than were asked for") \
 	X(VFIO_E_UNDELIVERABLE, 406, "interrupts of this kind cannot be delivered here") \
+	X(VFIO_E_REQUESTED,     408, "the device is wanted back") \
+	X(VFIO_E_REPORTED,      409, "the device has reported an error") \
 	/* DMA */ \
 	X(VFIO_E_ALIGN,         501, "address or size is not aligned to a page") \
 	X(VFIO_E_OVERLAP,       502, "the range overlaps one that is mapped already") \

@@ -27,6 +27,7 @@ struct driver *driver_of(struct vfio_dev *dev)
 		dev->driver->dev = dev;
 		SLIST_INIT(&dev->driver->maps);
 		dev->driver->fault_fd = -1;
+		dev->driver->event_fd = -1;
 		driver_dma_open(dev->driver);
 	}
 	return dev->driver;
@@ -297,6 +298,7 @@ EXPORT void vfio_close(struct vfio_dev *dev)
 	vfio_set_bus_master(dev, false);
 	if (dev->driver) {
 		driver_irqs_close(dev);
+		driver_events_close(dev);
 		driver_faults_close(dev);
 		driver_dma_close(dev);
 		unmap_registers(dev->driver);

@@ -7,6 +7,7 @@
  *   irqs.c       interrupts
  *   space.h      memory
  *   faults.c     what the device says of its memory: maps, limits, faults, dirty pages
+ *   events.c     what ends the use of a device
  *   doorbells.c  eventfds that wake the device
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H
@@ -39,6 +40,7 @@ struct driver {
 	SLIST_HEAD(, register_map) maps;
 	struct irq_entry irqs[DRIVER_INDEXES];
 	int fault_fd;		/* -1: not made yet */
+	int event_fd;		/* the same */
 	struct vfio_space *space;	/* what it is attached to, */
 	LIST_ENTRY(driver) member;	/* and among which others; */
 	struct vfio_space own;		/* this one at first */
@@ -64,6 +66,9 @@ int driver_cannot_tell(struct vfio_dev *dev, const char *what);
 void driver_faults_close(struct vfio_dev *dev);
 
 void driver_irqs_close(struct vfio_dev *dev);
+
+/* events.c: after the interrupts, whose eventfds are looked at */
+void driver_events_close(struct vfio_dev *dev);
 
 /* space.c */
 void driver_dma_open(struct driver *d);
