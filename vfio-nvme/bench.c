@@ -222,6 +222,10 @@ int command_bench(struct program *program)
 		ret = bench_run(&bench);
 	if (ret == 0)
 		bench_report(&bench);
+	if (ret == 0 && program->event.err) {
+		program->error = program->event;
+		ret = -program->event.err;
+	}
 	finish(&bench);
 	return ret;
 }

@@ -23,7 +23,8 @@ struct bench {
 	unsigned int depth, queues;
 	int file;			/* --plain: the file; else -1 */
 	uint64_t deadline;		/* now_ns() */
-	atomic_bool stop;		/* somebody failed */
+	atomic_bool stop;		/* somebody failed, or: */
+	atomic_bool left;		/* the disk is to be left */
 	atomic_uint running;		/* threads */
 	struct worker *workers;		/* queues of them */
 };
@@ -67,6 +68,9 @@ uint64_t worker_place(struct worker *worker);
 
 /* A number that nobody foresees, but for who knows the state. */
 uint64_t worker_random(struct worker *worker);
+
+/* The owner looks now and then: is the disk to be left, or dead? A negative errno if it is dead. */
+int bench_check(struct bench *bench);
 
 /* Is there time left, and all well? */
 bool worker_goes_on(const struct worker *worker, uint64_t now);

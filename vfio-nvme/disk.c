@@ -38,6 +38,8 @@ int disk_open(struct program *program, const struct vfio_nvme_options *options)
 	ret = vfio_nvme_attach(&program->nvme, dev, &o, &program->error);
 	if (ret < 0)
 		vfio_close(dev);
+	else	/* a server that knows no events has none */
+		program->watched = vfio_event_fd(dev) >= 0;
 	return ret;
 }
 

@@ -37,15 +37,31 @@ static int fill(struct program *program, int err, enum vfio_error_code code, enu
 #define WHAT(program, ...) \
 	snprintf((program)->error.what, sizeof((program)->error.what), __VA_ARGS__)
 
+bool disk_must_be_left(struct program *program)
+{
+	if (program->watched && !program->event.err) {
+		struct vfio_dev *dev = vfio_nvme_device(program->nvme);
+
+		if (vfio_event(dev) < 0)
+			program->event = *vfio_last_error(dev);
+	}
+	return program->event.err != 0;
+}
+
 int check_stop(struct program *program, const char *undone)
 {
 	int signal = stop_signal;
 
-	if (!signal)
+	if (signal) {
+		fill(program, EINTR, VFIO_E_SYSTEM, VFIO_BY_KERNEL, "");
+		WHAT(program, "stopped by signal %d (%s); %s", signal, strsignal(signal), undone);
+		return -EINTR;
+	}
+	if (!disk_must_be_left(program))
 		return 0;
-	fill(program, EINTR, VFIO_E_SYSTEM, VFIO_BY_KERNEL, "");
-	WHAT(program, "stopped by signal %d (%s); %s", signal, strsignal(signal), undone);
-	return -EINTR;
+	program->error = program->event;
+	WHAT(program, "%.120s; %.110s", program->event.what, undone);
+	return -program->event.err;
 }
 
 int argument_error(struct program *program, int err, const char *remedy, const char *format, ...)

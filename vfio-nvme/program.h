@@ -14,7 +14,7 @@
 
 #define PROGRAM "vfio-nvme"
 
-enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
+enum { EXIT_WRONG = 1, EXIT_USAGE = 2, EXIT_LEFT = 3 };
 
 #define NOT_GIVEN UINT64_MAX
 
@@ -59,6 +59,8 @@ int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct program {
 	struct settings settings;
 	struct vfio_error error;		/* of whatever failed */
+	struct vfio_error event;		/* err is not 0: why the disk is to be left */
+	bool watched;				/* its events are */
 	struct vfio_nvme *nvme;
 	const struct vfio_nvme_namespace *ns;	/* the one that was named, or the first */
 };
@@ -109,7 +111,13 @@ extern _Atomic int stop_signal;
 
 void catch_signals(void);
 
-/* -EINTR when one has come; undone is what does not happen now. */
+/*
+ * Is the disk to be left, because it is wanted back or has reported an error? From then on it is, and
+ * program->event says why. For the owner's thread.
+ */
+bool disk_must_be_left(struct program *program);
+
+/* -EINTR when one has come, or why the disk is to be left; undone is what does not happen now. */
 int check_stop(struct program *program, const char *undone);
 
 /* An argument that does not go with this disk. Returns -err. */

@@ -60,13 +60,15 @@ static void put_setup(struct sheet *sheet, const struct bench *bench)
 static void put_result(struct sheet *sheet, const struct bench *bench, const struct total *total)
 {
 	uint64_t ns = total->ended - total->begun, commands = total->reads + total->writes;
+	const struct vfio_error *event = &bench->program->event;
 	double seconds = (double)ns / 1e9;
 	char text[64];
 
 	sheet_real(sheet, "measured for", "seconds", seconds, " s");
-	sheet_yes(sheet, NULL, "interrupted", stop_signal);
-	if (stop_signal)
-		sheet_text(sheet, "ended by", NULL, strsignal(stop_signal));
+	sheet_yes(sheet, NULL, "interrupted", stop_signal || event->err);
+	if (stop_signal || event->err)
+		sheet_text(sheet, "ended by", NULL, stop_signal ? strsignal(stop_signal) :
+			   vfio_error_meaning(event->code));
 	sheet_number(sheet, "reads", "reads", total->reads, NULL);
 	sheet_number(sheet, "writes", "writes", total->writes, NULL);
 	snprintf(text, sizeof(text), "%.0f IOPS, %.1f MiB/s", ns ? (double)commands / seconds : 0,

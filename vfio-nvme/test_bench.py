@@ -178,3 +178,19 @@ def test_device_is_killed(tmp_path, queues):
         out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (1, '')
     assert 'VFIO-202' in err
+
+
+@pytest.mark.parametrize('queues', [1, 2])
+def test_device_is_wanted_back(tmp_path, queues):
+    """The server is asked to end: what was measured is shown, and the disk left in order."""
+    with vfiod(tmp_path, MEMORY) as (device, daemon), \
+            start('-d', device, 'bench', '-t', '600', '-Q', queues, '--json') as process:
+        wait_for(lambda: is_measuring(process), 'the benchmark did not begin')
+        daemon.terminate()
+        out, err = process.communicate(timeout=40)
+        assert daemon.wait(20) == 0
+    assert process.returncode == 3
+    assert err.startswith('vfio-nvme: VFIO-408: the device is wanted back')
+    check(json.loads(out), interrupted=True, queues=queues)
+    log = (tmp_path / 'vfiod.log').read_text()
+    assert 'asked to leave' in log and 'killed' not in log

@@ -383,6 +383,17 @@ def test_device_is_killed(tmp_path, endless):
     assert nothing_left(tmp_path)
 
 
+def test_device_is_wanted_back(tmp_path, endless):
+    device, daemon = endless
+    with start('-d', device, 'copy-out', tmp_path / 'out') as process:
+        await_part(tmp_path)
+        daemon.terminate()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert 'VFIO-408' in err and 'reading was not finished' in err
+    assert nothing_left(tmp_path)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal(tmp_path, endless, number):
     with start('-d', endless[0], 'copy-out', tmp_path / 'out') as process:

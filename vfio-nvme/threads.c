@@ -12,7 +12,7 @@
 
 #include "bench.h"
 
-#define CHECK_EVERY 1000000000u		/* ns */
+#define CHECK_EVERY 200000000u		/* ns */
 #define LOOK_EVERY 20			/* ms: are the threads done? */
 
 /* Give worker i the i-th of the processors that this process may use. */
@@ -54,6 +54,15 @@ static void *thread(void *arg)
 
 /* ---- the owner, while threads work ------------------------------------------------------- */
 
+int bench_check(struct bench *bench)
+{
+	if (disk_must_be_left(bench->program)) {
+		atomic_store(&bench->left, true);
+		atomic_store(&bench->stop, true);
+	}
+	return vfio_nvme_check(bench->program->nvme);
+}
+
 static int serve(struct bench *bench, struct pollfd *events, uint64_t *checked)
 {
 	struct program *program = bench->program;
@@ -65,7 +74,7 @@ static int serve(struct bench *bench, struct pollfd *events, uint64_t *checked)
 	if (now - *checked < CHECK_EVERY)
 		return 0;
 	*checked = now;
-	ret = vfio_nvme_check(program->nvme);
+	ret = bench_check(bench);
 	return ret < 0 ? driver_error(program, ret) : 0;
 }
 

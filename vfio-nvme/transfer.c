@@ -143,11 +143,11 @@ static int take_answers(struct transfer *t)
 	return ret < 0 ? driver_error(t->program, ret) : 0;
 }
 
-static int check_signals(struct transfer *t)
+static int check_end(struct transfer *t)
 {
 	char undone[96];
 
-	if (!stop_signal)
+	if (!stop_signal && !disk_must_be_left(t->program))
 		return 0;
 	snprintf(undone, sizeof(undone), "%s was not finished: %" PRIu64 " bytes were done",
 		 t->doing, t->moved);
@@ -187,7 +187,7 @@ static int run(struct transfer *t, uint64_t lba, uint64_t bytes)
 		else
 			ret = take_oldest(t);
 		if (ret == 0)
-			ret = check_signals(t);
+			ret = check_end(t);
 	}
 	if (ret < 0 && t->progress && t->shown != t->start)
 		fputc('\n', stderr);

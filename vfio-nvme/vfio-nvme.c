@@ -59,7 +59,8 @@ static int help(void)
 	     "'" PROGRAM " COMMAND --help' lists those of a command.\n"
 	     "Sizes may end in k, M, G or T.\n"
 	     "\n"
-	     "Exit status: 0 all right, 1 something failed, 2 wrong command line.");
+	     "Exit status: 0 all right, 1 something failed, 2 wrong command line, 3 the disk was\n"
+	     "wanted back, or has reported an error.");
 	return 0;
 }
 
@@ -136,6 +137,17 @@ static void keep_places(void)
 		close(fd);
 }
 
+/* What failed may be because of an event that nobody had looked for yet: then both are told. */
+static int tell_failure(const struct program *program)
+{
+	vfio_error_print(stderr, PROGRAM, &program->error);
+	if (!program->event.err)
+		return EXIT_WRONG;
+	if (program->event.code != program->error.code)
+		vfio_error_print(stderr, PROGRAM, &program->event);
+	return EXIT_LEFT;
+}
+
 int main(int argc, char **argv)
 {
 	struct program program = { .nvme = NULL };
@@ -150,8 +162,10 @@ int main(int argc, char **argv)
 		return close_stdout(ret);
 	catch_signals();
 	ret = command->run(&program);
+	if (ret < 0)
+		disk_must_be_left(&program);
 	vfio_nvme_close(program.nvme);
 	if (ret < 0)
-		ret = vfio_error_print(stderr, PROGRAM, &program.error);
+		ret = tell_failure(&program);
 	return close_stdout(ret);
 }

@@ -9,7 +9,7 @@
 
 #define ANSWERS 64u
 #define LOOK_EVERY 200			/* ms: for the end */
-#define CHECK_EVERY 1000000000u		/* ns */
+#define CHECK_EVERY 200000000u		/* ns: is the disk alive, and not wanted back? */
 #define PATIENCE 10u			/* looks, after a signal, for answers that do not come */
 
 uint64_t worker_random(struct worker *worker)
@@ -100,7 +100,13 @@ static int check(struct worker *worker, uint64_t now, uint64_t *checked)
 	if (!worker->owner || now - *checked < CHECK_EVERY)
 		return 0;
 	*checked = now;
-	return vfio_nvme_check(worker->bench->program->nvme);
+	return bench_check(worker->bench);
+}
+
+/* Somebody outside wants an end: it is not to wait for a disk that does not answer. */
+static bool is_told_to_end(const struct worker *worker)
+{
+	return stop_signal || atomic_load_explicit(&worker->bench->left, memory_order_relaxed);
 }
 
 static int work(struct worker *worker)
@@ -125,7 +131,7 @@ static int work(struct worker *worker)
 				ret = put(worker, done[i].tag, now);
 		}
 		under_way -= on ? 0 : n;
-		if (!n && stop_signal && !patience--)
+		if (!n && is_told_to_end(worker) && !patience--)
 			break;
 		if (ret == 0)
 			ret = check(worker, now, &checked);

@@ -17,6 +17,7 @@
 /* A request is some forty bytes, or a policy's key and value. */
 #define MAX_REQUEST 1024
 #define SEND_TIMEOUT_MS 1000
+#define LEAVE_MS 1000		/* for a client that is asked to leave; the supervisor waits longer */
 
 /* The library's log lines are caused by clients: this many at once, and one more each so often. */
 #define LOG_BURST 1000
@@ -165,7 +166,7 @@ static void on_client(void *arg, const struct vfio_peer *peer)
 	if (!peer)
 		set_waiting_policies(session);
 	/* Nobody can follow on a socket that does not listen. */
-	if (!peer && session->process->connected)
+	if (!peer && (session->process->connected || session->leave_by))
 		session->stopping = true;
 }
 
@@ -226,13 +227,51 @@ static void on_request(void *arg, int fd)
 			stop(session);
 }
 
+/* ---- the end ------------------------------------------------------------------------------- */
+
+/* Tell the client that the device is wanted back. False: it does not listen for that. */
+static bool ask_to_leave(struct session *session)
+{
+	struct vfio_error record;
+
+	if (vfio_irq_trigger(session->dev, VFIO_PCI_REQ_IRQ_INDEX, 0) == 0)
+		return true;
+	/* That nobody listens is no news. */
+	while (vfio_record(session->dev, &session->cursor, &record) == 1)
+		;
+	return false;
+}
+
+/* A client that listens is given some time to leave in order. The second time nobody waits. */
+static void end(struct session *session)
+{
+	if (session->leave_by || !vfio_server_client(session->server, NULL) ||
+	    !ask_to_leave(session)) {
+		stop(session);
+		return;
+	}
+	log_notice(session->process->name, "the client is asked to leave, and has %d ms for that",
+		   LEAVE_MS);
+	session->leave_by = now_ms() + LEAVE_MS;
+}
+
+/* What is left of that time; -1: it has not begun. */
+static int time_to_leave(const struct session *session)
+{
+	int64_t left = session->leave_by - now_ms();
+
+	if (!session->leave_by)
+		return -1;
+	return left > 0 ? (int)left : 0;
+}
+
 static void on_signal(void *arg, int fd)
 {
 	struct session *session = arg;
 	struct signalfd_siginfo info;
 
 	if (read(fd, &info, sizeof(info)) > 0)
-		stop(session);
+		end(session);
 }
 
 /* ---- the side channel ---------------------------------------------------------------------- */
@@ -324,9 +363,11 @@ int session_run(struct session *session)
 	if (session->process->connected)
 		ret = vfio_server_add_client(session->server, session->process->socket);
 	while (ret == 0 && !session->stopping) {
-		ret = vfio_server_dispatch(session->server, -1);
+		ret = vfio_server_dispatch(session->server, time_to_leave(session));
 		log_records(session);
 		log_fault(session);
+		if (time_to_leave(session) == 0)
+			stop(session);
 	}
 	return ret;
 }

@@ -30,6 +30,7 @@ struct session {
 	uint64_t cursor;		/* of the device's side channel */
 	uint64_t faults;		/* that are known of */
 	bool stopping;
+	int64_t leave_by;		/* when the client loses its connection; 0: it was not asked to leave */
 	/* What clients cause: their records cannot crowd out who has come and gone. */
 	struct bucket lines, records, refusals;
 };

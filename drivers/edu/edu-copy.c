@@ -21,7 +21,7 @@
 
 #define PROGRAM "edu-copy"
 
-enum { EXIT_WRONG = 1, EXIT_USAGE = 2 };
+enum { EXIT_WRONG = 1, EXIT_USAGE = 2, EXIT_LEFT = 3 };
 
 /*
  * Half the buffer: older versions of QEMU take a transfer to the buffer's last byte for one beyond it,
@@ -39,7 +39,9 @@ struct request {
 struct run {
 	struct request request;
 	struct vfio_error error;	/* of whatever failed */
+	struct vfio_error event;	/* err is not 0: why the device is to be left */
 	struct edu *edu;
+	bool watched;			/* its events are */
 	struct vfio_dma there, back;	/* one piece on its way out, one on its way home */
 	struct output output;
 	int in;
@@ -102,8 +104,27 @@ static int wrong_answer(struct run *run, const char *what)
 	return -EIO;
 }
 
+/* It is wanted back, or has reported an error. A device that knows no events has none. */
+static bool must_be_left(struct run *run)
+{
+	if (run->watched && !run->event.err) {
+		struct vfio_dev *dev = edu_device(run->edu);
+
+		if (vfio_event(dev) < 0)
+			run->event = *vfio_last_error(dev);
+	}
+	return run->event.err != 0;
+}
+
 static int check_stop(struct run *run)
 {
+	if (!stop_signal && must_be_left(run)) {
+		run->error = run->event;
+		snprintf(run->error.what, sizeof(run->error.what),
+			 "%.100s; after %" PRIu64 " bytes, and '%.60s' was not written",
+			 run->event.what, run->done, run->request.out);
+		return -run->event.err;
+	}
 	if (!stop_signal)
 		return 0;
 	run->error = (struct vfio_error){ .err = EINTR, .code = VFIO_E_SYSTEM,
@@ -204,6 +225,7 @@ static int open_device(struct run *run)
 			return edu_failed(run, ret);
 	}
 	dev = edu_device(run->edu);
+	run->watched = vfio_event_fd(dev) >= 0;
 	ret = vfio_dma_alloc(dev, &run->there, PIECE, VFIO_DMA_READ);
 	if (ret == 0)
 		ret = vfio_dma_alloc(dev, &run->back, PIECE, VFIO_DMA_WRITE);
@@ -322,6 +344,17 @@ static int work(struct run *run)
 	return ret;
 }
 
+/* What failed may be because of an event that nobody had looked for yet: then both are told. */
+static int tell_failure(const struct run *run)
+{
+	vfio_error_print(stderr, PROGRAM, &run->error);
+	if (!run->event.err)
+		return EXIT_WRONG;
+	if (run->event.code != run->error.code)
+		vfio_error_print(stderr, PROGRAM, &run->event);
+	return EXIT_LEFT;
+}
+
 static void finish(struct run *run)
 {
 	edu_close(run->edu);
@@ -357,7 +390,8 @@ static const char usage[] =
 	"  -V, --version        print the version\n"
 	"\n"
 	"The exit status is 0 when everything came back unchanged and each operation\n"
-	"ended with its interrupt; 1 when not; 2 for a wrong command line.\n";
+	"ended with its interrupt; 1 when not; 2 for a wrong command line; 3 when the\n"
+	"device was wanted back, or has reported an error.\n";
 
 static int usage_error(const char *why)
 {
@@ -409,11 +443,11 @@ int main(int argc, char **argv)
 		return ret;
 	catch_signals();
 	ret = work(&run);
+	if (ret < 0)
+		must_be_left(&run);
 	finish(&run);
-	if (ret < 0) {
-		vfio_error_print(stderr, PROGRAM, &run.error);
-		return EXIT_WRONG;
-	}
+	if (ret < 0)
+		return tell_failure(&run);
 	if (fflush(stdout) || ferror(stdout)) {
 		perror(PROGRAM ": writing to standard output");
 		return EXIT_WRONG;

@@ -46,6 +46,7 @@
 #define EDU_BUFFER	UINT32_C(0x40000)	/* the buffer, in the device's addresses */
 
 #define DEADLINE_MS	5000u
+#define LOOK_MS		100	/* without an interrupt: is the device there at all? */
 
 struct edu {
 	struct vfio_dev *dev;
@@ -126,6 +127,10 @@ static int check_identification(struct edu *edu)
 
 	if (ret < 0 || (id & 0xff) == 0xed)
 		return ret;
+	if (id == UINT32_MAX)
+		return fail(edu, ENODEV, VFIO_E_GONE, VFIO_BY_MODEL,
+			    "see whether the device is still there, has power, and decodes memory",
+			    "edu: the registers read all ones: nobody answers");
 	return fail(edu, ENODEV, VFIO_E_NO_DEVICE, VFIO_BY_MODEL,
 		    "see whether the device has power and its memory decoding is on",
 		    "edu: the identification register reads 0x%08" PRIx32 ", and should end in ed",
@@ -211,15 +216,18 @@ static int finish(struct edu *edu, const struct work *work)
 	uint32_t seen = 0, status;
 
 	for (; now < end; now = now_ms()) {
-		int64_t count = vfio_irq_wait(edu->dev, edu->fd, (int)(end - now));
+		uint64_t left = end - now;
+		int64_t count = vfio_irq_wait(edu->dev, edu->fd,
+					      left < LOOK_MS ? (int)left : LOOK_MS);
 		int ret;
 
 		if (count < 0)
 			return library_failed(edu, count);
-		if (count == 0)
-			continue;
 		edu->interrupts += (uint64_t)count;
-		ret = acknowledge(edu, &status);
+		/* No interrupt says that the device has gone: its registers do. */
+		ret = count ? acknowledge(edu, &status) : check_identification(edu);
+		if (ret == 0 && count == 0)
+			continue;
 		if (ret < 0)
 			return ret;
 		seen |= status;

@@ -322,14 +322,18 @@ def await_part(directory):
         time.sleep(0.01)
 
 
-def test_device_goes_away(tmp_path, endless):
+@pytest.mark.parametrize('number, status, says', [
+    (signal.SIGTERM, 3, 'VFIO-408: the device is wanted back'), (signal.SIGKILL, 1, 'VFIO-202'),
+])
+def test_device_goes_away(tmp_path, endless, number, status, says):
+    """A server that is asked to end asks its client to leave; one that is killed says nothing."""
     with vfiod(tmp_path) as (device, daemon), \
             start('-d', device, endless, tmp_path / 'out') as process:
         await_part(tmp_path)
-        daemon.terminate()
+        daemon.send_signal(number)
         _, err = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert 'VFIO-202' in err
+    assert process.returncode == status
+    assert says in err
     assert not (tmp_path / 'out').exists() and not list(tmp_path.glob('.edu-copy*'))
 
 

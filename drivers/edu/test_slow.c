@@ -31,7 +31,9 @@
 
 /* ---- the slow device --------------------------------------------------------------------- */
 
-enum flaw { NONE, NO_ID, NO_INVERSE, NO_MSI };
+#define UNPLUGGED	14u	/* when asked for 14!, it is no longer there */
+
+enum flaw { NONE, NO_ID, NO_INVERSE, NO_MSI, GONE };
 
 static struct slow {
 	enum flaw flaw;
@@ -84,6 +86,10 @@ static void factorial_done(void *fn, int fd)
 	stop_timer(fd);
 	if (n == DEADLY)
 		_exit(0);
+	if (n == UNPLUGGED) {
+		slow.flaw = GONE;
+		return;
+	}
 	for (slow.factorial = 1; n > 1; n--)
 		slow.factorial *= n;
 	slow.status &= ~1u;
@@ -94,6 +100,8 @@ static void factorial_done(void *fn, int fd)
 static uint64_t slow_read(struct vfio_function *fn, unsigned int bar, uint64_t offset,
 			  unsigned int width)
 {
+	if (slow.flaw == GONE)
+		return ~UINT64_C(0);
 	switch (offset) {
 	case 0x00: return slow.flaw == NO_ID ? 0 : 0x010000ed;
 	case 0x04: return slow.flaw == NO_INVERSE ? slow.liveness : ~slow.liveness;
@@ -319,6 +327,17 @@ static void dead_device_is_noticed_at_once(void **state)
 	assert_int_equal(edu_id(f->edu), UINT32_MAX);
 }
 
+/* Its server is there still, and its registers read all ones: no interrupt will come. */
+static void absent_device_is_noticed_soon(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t result;
+
+	edu_set_deadline(f->edu, UINT32_MAX);
+	check_error(f, edu_factorial(f->edu, UNPLUGGED, &result), ENODEV, VFIO_E_GONE, "all ones");
+	check_error(f, edu_alive(f->edu), ENODEV, VFIO_E_GONE, "all ones");
+}
+
 /* Without bus mastering a message is lost on its way, and the error says that. */
 static void lost_message_is_named(void **state)
 {
@@ -374,6 +393,7 @@ int main(void)
 		BOTH(late_factorial_is_not_taken_for_the_next),
 		BOTH(other_interrupts_are_passed_over),
 		BOTH(dead_device_is_noticed_at_once),
+		BOTH(absent_device_is_noticed_soon),
 		WITH(msi, lost_message_is_named),
 		cmocka_unit_test(device_without_identification_is_refused),
 		cmocka_unit_test(device_without_life_is_refused),

@@ -175,6 +175,21 @@ static void gone_controller_is_seen(void **state)
 	end(f);
 }
 
+/* Whoever waits for its answer, for ever if need be, looks. */
+static void gone_controller_ends_a_wait(void **state)
+{
+	struct vfio_nvme_done done;
+	struct fixture *f = fixture();
+
+	start(f);
+	f->fake.gone = true;
+	assert_int_equal(put(f, f), 0);
+	assert_int_equal(vfio_nvme_wait(f->queue, &done, 1, -1), -ESHUTDOWN);
+	assert_int_equal(vfio_nvme_check(f->nvme), -ENODEV);
+	assert_int_equal(vfio_nvme_error(f->nvme)->code, VFIO_E_GONE);
+	end(f);
+}
+
 static void silent_admin_queue_is_a_timeout(void **state)
 {
 	uint32_t data[16];
@@ -281,6 +296,7 @@ int main(void)
 		cmocka_unit_test(failed_reset_can_be_repeated),
 		cmocka_unit_test(fatal_state_is_seen),
 		cmocka_unit_test(gone_controller_is_seen),
+		cmocka_unit_test(gone_controller_ends_a_wait),
 		cmocka_unit_test(silent_admin_queue_is_a_timeout),
 		cmocka_unit_test(undeleted_queue_waits_for_the_reset),
 		cmocka_unit_test(admin_arguments_and_statuses),

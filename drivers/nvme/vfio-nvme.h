@@ -231,12 +231,18 @@ int vfio_nvme_poll(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, u
 /*
  * Ring, then wait up to timeout_ms (-1: for ever, 0: look) for answers: polls for a short time,
  * then sleeps until the interrupt, if there is one. Their number, 0 when the time was over, or as
- * vfio_nvme_poll().
+ * vfio_nvme_poll(). In the owner's thread it notices, too, when there is no controller any more.
  */
 int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
 		   int timeout_ms);
 
 /* ---- when things go wrong ------------------------------------------------------------------ */
+
+/*
+ * A disk that is wanted back (hot-unplug, another driver), or has reported an error of its bus, says so
+ * by vfio_event() and vfio_event_fd() of vfio_nvme_device(): for the owner to look at now and then. Put
+ * no more commands, take answers that come, and vfio_nvme_close(): somebody waits for that.
+ */
 
 /*
  * Is the controller alive? To be called by the owner now and then (every second, say), while

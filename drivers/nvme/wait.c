@@ -90,18 +90,33 @@ static int sleep_for(struct vfio_nvme_queue *queue, int ms)
 }
 
 /*
+ * A controller that has gone never answers, and no interrupt says so: its owner looks. Registers are no
+ * business of other threads.
+ */
+static int look(struct vfio_nvme_queue *queue, int64_t now, int64_t *next)
+{
+	if (queue->threaded || now < *next)
+		return 0;
+	*next = now + SLICE_MS;
+	if (nvme_check_alive(queue->nvme) == 0)
+		return 0;
+	nvme_stop(queue->nvme);
+	return -ESHUTDOWN;
+}
+
+/*
  * Nothing is lost between the last look and the sleep: what comes after the look signals the
  * eventfd, which only this thread reads.
  */
 static int wait_longer(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, unsigned int max,
 		       int timeout_ms)
 {
-	int64_t end = timeout_ms < 0 ? INT64_MAX : nvme_now_ms() + timeout_ms;
-	int n;
+	int64_t now = nvme_now_ms(), next = now + SLICE_MS;
+	int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
+	int n, ret = 0;
 
-	for (;;) {
-		int64_t left = end - nvme_now_ms();
-		int ret = 0;
+	for (;; now = nvme_now_ms()) {
+		int64_t left = end - now;
 
 		nvme_queue_report(queue);
 		n = spin(queue, done, max, queue->fd < 0 ? SPINS : 1, queue->nvme->serve_each);
@@ -109,6 +124,8 @@ static int wait_longer(struct vfio_nvme_queue *queue, struct vfio_nvme_done *don
 			return n;
 		if (queue->fd >= 0)
 			ret = sleep_for(queue, left < SLICE_MS ? (int)left : SLICE_MS);
+		if (ret == 0)
+			ret = look(queue, now, &next);
 		if (ret < 0) {
 			n = vfio_nvme_poll(queue, done, max);
 			return n ? n : ret;

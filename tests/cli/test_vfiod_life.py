@@ -8,6 +8,7 @@ import os
 import pathlib
 import pwd
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from conftest import Vfiod, is_alive, wait_for
 from vfiod_client import BAR0, CONFIG, Client, DAEMON, NOBODY, configure, connect, hello, needs_root, permissions, run
+from vfiod_probe import wire
 
 
 # ---- start and end ---------------------------------------------------------------------------
@@ -32,6 +34,39 @@ def test_orderly_end_leaves_nothing(edu, directory, number):
     assert not is_alive(device['pid'])
     assert not (directory / 'edu.sock').exists()
     assert list((directory / 'run').iterdir()) == []
+
+
+REQUEST, SET_REQUEST = 4, 4 | 32            # index REQ; eventfd, trigger
+
+
+@pytest.mark.parametrize('stays', [False, True])
+def test_client_is_asked_to_leave(edu, directory, stays):
+    """One that listens for that has some time, and loses its connection when that is over."""
+    event = os.eventfd(0, os.EFD_NONBLOCK)
+    with wire.Client(directory / 'edu.sock') as client:
+        client.hello()
+        client.irqs(SET_REQUEST, REQUEST, 0, 1, [event])
+        edu.process.send_signal(signal.SIGTERM)
+        assert wait_for(lambda: select.select([event], [], [], 0)[0])
+        client.ping()
+        if stays:
+            assert client.ended()
+    assert edu.process.wait(10) == 0
+    os.close(event)
+    assert 'the client is asked to leave' in edu.log() and 'killed' not in edu.log()
+
+
+def test_second_signal_does_not_wait_for_the_client(edu, directory):
+    event = os.eventfd(0, os.EFD_NONBLOCK)
+    with wire.Client(directory / 'edu.sock') as client:
+        client.hello()
+        client.irqs(SET_REQUEST, REQUEST, 0, 1, [event])
+        edu.process.send_signal(signal.SIGTERM)
+        assert wait_for(lambda: 'asked to leave' in edu.log())
+        edu.process.send_signal(signal.SIGTERM)
+        assert client.ended()
+    os.close(event)
+    assert edu.process.wait(10) == 0
 
 
 def test_service_manager_is_told(edu):
