@@ -35,6 +35,8 @@ const struct flag reset_methods[] = {
 	{ VFIO_RESET_FLR, "flr" },
 	{ VFIO_RESET_AF, "af" },
 	{ VFIO_RESET_PM, "pm" },
+	{ VFIO_RESET_BUS, "bus" },
+	{ VFIO_RESET_SPECIFIC, "specific" },
 	{ 0, NULL },
 };
 

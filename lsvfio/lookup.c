@@ -81,7 +81,7 @@ bool lookup_device(struct device_list *list, const struct sources *sources, cons
 
 	if (pci_parse_address(name, &address))
 		return lookup_pci(list, sources, name, &address);
-	if (starts(name, "unix:") || starts(name, "fd:"))
+	if (starts(name, "unix:") || starts(name, "fd:") || starts(name, "sysfs:"))
 		return open_or_complain(list, sources, name);
 	return lookup_name(list, sources, name);
 }

@@ -23,6 +23,8 @@ static char *opened_as(const struct device *d)
 	if (d->description && d->description->backend &&
 	    !strcmp(d->description->backend, "inprocess"))
 		return memory_copy("a new device, made in lsvfio's own process");
+	if (d->description && d->description->backend && !strcmp(d->description->backend, "sysfs"))
+		return memory_copy("a PCI device, only looked at");
 	return memory_copy("opened by lsvfio as its client");
 }
 

@@ -44,6 +44,7 @@ static const struct {
 } schemes[] = {
 	{ "unix:", open_unix },
 	{ "fd:", open_fd },
+	{ "sysfs:", sysfs_open },
 	{ "uio:", open_unguarded },
 	{ "unsafe-noiommu:", open_unguarded },
 };

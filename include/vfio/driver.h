@@ -6,6 +6,7 @@
  *
  *   0000:03:00.0   03:00.0      a PCI device of this machine that vfio-pci drives
  *   vfio3                       the same, by the name of its node in /dev/vfio/devices
+ *   sysfs:0000:03:00.0          any PCI device, only to look at it: what sysfs tells
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
  *   fd:7                        the same, over a connected socket that this process holds
  *   edu   edu,dma_mask=0xffff   a software device in this process, by its module's name
@@ -226,6 +227,8 @@ int vfio_reset(struct vfio_dev *dev);
 #define VFIO_RESET_FLR    2u	/* the function level reset bit of PCI Express */
 #define VFIO_RESET_AF     4u	/* that of the Advanced Features capability */
 #define VFIO_RESET_PM     8u	/* D3hot and back to D0 */
+#define VFIO_RESET_BUS    16u	/* the bus that it is on, by the bridge above */
+#define VFIO_RESET_SPECIFIC 32u	/* a way that the kernel, or the firmware, has for this model */
 
 struct vfio_reset_info {
 	uint32_t methods;	/* VFIO_RESET_…: those that reset it; 0: it cannot be */

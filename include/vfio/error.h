@@ -50,6 +50,8 @@ enum vfio_refuser {
 	X(VFIO_E_NO_KERNEL,     115, "a part of the kernel's VFIO is not there") \
 	X(VFIO_E_SYSFS,         116, "what sysfs says of the device makes no sense") \
 	X(VFIO_E_ISOLATION,     118, "the device is isolated less than was asked for") \
+	X(VFIO_E_OBSERVED,      120, "the device is only looked at") \
+	X(VFIO_E_BIND,          121, "the device cannot be given to a driver of VFIO's") \
 	/* talking to a server */ \
 	X(VFIO_E_TIMEOUT,       201, "the other end did not answer in time") \
 	X(VFIO_E_GONE,          202, "the other end closed the connection") \

@@ -25,4 +25,7 @@ int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err);
 int kernel_open_address(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 int kernel_open_node(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
+/* sysfs.c: any PCI device, only to look at: its address, or its folder in some sysfs. */
+int sysfs_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
+
 #endif

@@ -4,6 +4,7 @@
  *
  *   kernel_find.c     from a name to a place: what sysfs says of the device, checked
  *   kernel_blame.c    who is in the way, and what to do about it
+ *   sysfs.c           the observer: any device, only looked at
  *   kernel_open.c     the two device strings; which road to take
  *   kernel_group.c    the older road: group, container, type1
  *   kernel_cdev.c     the newer one: device node, iommufd, IOAS
@@ -91,6 +92,23 @@ int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel
 		struct vfio_error *err);
 int kernel_find_node(const struct kernel_roots *roots, const char *node, struct kernel_place *p,
 		     struct vfio_error *err);
+
+/*
+ * The same in its steps. What sysfs says of any device, whoever has it; then two things that are
+ * needed to use it.
+ */
+int kernel_look(const struct kernel_roots *roots, const char *bdf, struct kernel_place *p,
+		struct vfio_error *err);
+int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_place *p,
+		      struct vfio_error *err);
+int kernel_need_driver(const struct kernel_roots *roots, const struct kernel_place *p,
+		       struct vfio_error *err);
+
+/* The type of its header (0: an ordinary function), or -errno when that cannot be read. */
+int kernel_header_type(const struct kernel_roots *roots, const char *bdf);
+
+/* The file or link at path cannot be the kernel's. */
+int kernel_no_sense(const char *path, const char *why, struct vfio_error *err);
 
 /* The last part of what the link at path points to: its length, 0 when there is none, or -errno. */
 int kernel_link(const char *path, char *name, size_t size, struct vfio_error *err);

@@ -6,7 +6,9 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "backends/kernel.h"
+#include "backends/sysfs_file.h"
 #include "base/error.h"
 
 const struct kernel_roots kernel_roots = { "/sys", "/dev", "/proc" };
@@ -39,7 +42,7 @@ bool kernel_parse(const char *name, char bdf[KERNEL_BDF])
 	return true;
 }
 
-static int no_sense(const char *path, const char *why, struct vfio_error *err)
+int kernel_no_sense(const char *path, const char *why, struct vfio_error *err)
 {
 	return error_set(err, EINVAL, VFIO_E_SYSFS, VFIO_BY_LIBRARY,
 			 "is sysfs mounted at /sys, and is it the kernel's own?",
@@ -67,13 +70,13 @@ int kernel_link(const char *path, char *name, size_t size, struct vfio_error *er
 	if (n < 0 && errno == ENOENT)
 		return 0;
 	if (n < 0)
-		return errno == EINVAL ? no_sense(path, "it is no link", err)
+		return errno == EINVAL ? kernel_no_sense(path, "it is no link", err)
 				       : error_system(err, errno, "reading the link %s", path);
 	target[n] = '\0';
 	last = strrchr(target, '/');
 	last = last ? last + 1 : target;
 	if (strlen(last) >= size || !is_plain(last))
-		return no_sense(path, "it points to a name that the kernel does not give", err);
+		return kernel_no_sense(path, "it points to a name that the kernel does not give", err);
 	strcpy(name, last);
 	return strlen(name);
 }
@@ -100,7 +103,7 @@ static int find_group(const char *folder, struct kernel_place *p, struct vfio_er
 	snprintf(path, sizeof(path), "%.4000s/iommu_group", folder);
 	r = kernel_link(path, name, sizeof(name), err);
 	p->group = r > 0 ? number_behind(name, "") : -1;
-	return r > 0 && p->group < 0 ? no_sense(path, "it names no group", err) : r;
+	return r > 0 && p->group < 0 ? kernel_no_sense(path, "it names no group", err) : r;
 }
 
 /* The folder vfio-dev holds one folder, vfioN. Before Linux 6.1 there is none. */
@@ -119,7 +122,7 @@ static int find_node(const char *folder, struct kernel_place *p, struct vfio_err
 		    strlen(entry->d_name) < sizeof(p->node))
 			strcpy(p->node, entry->d_name);
 	closedir(dir);
-	return p->node[0] ? 0 : no_sense(path, "there is no vfioN in it", err);
+	return p->node[0] ? 0 : kernel_no_sense(path, "there is no vfioN in it", err);
 }
 
 bool kernel_is_vfio(const struct kernel_roots *roots, const char *bdf, const char *driver)
@@ -128,6 +131,21 @@ bool kernel_is_vfio(const struct kernel_roots *roots, const char *bdf, const cha
 
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/vfio-dev", roots->sys, bdf);
 	return strstr(driver, "vfio") || (*driver && access(path, F_OK) == 0);
+}
+
+int kernel_header_type(const struct kernel_roots *roots, const char *bdf)
+{
+	char folder[PATH_MAX];
+	uint8_t type;
+	int dir, r;
+
+	snprintf(folder, sizeof(folder), "%s/bus/pci/devices/%s", roots->sys, bdf);
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	r = sysfs_read_bytes(dir, "config", PCI_HEADER_TYPE, &type, 1);
+	close(dir);
+	return r < 0 ? r : type & PCI_HEADER_TYPE_MASK;
 }
 
 /* ---- what is found must be of use ---------------------------------------------------------- */
@@ -154,8 +172,8 @@ static int no_iommu(const struct kernel_place *p, struct vfio_error *err)
 }
 
 /* In this mode the kernel makes groups for devices that have none, and says so in their names. */
-static int check_iommu(const struct kernel_roots *roots, const struct kernel_place *p,
-		       struct vfio_error *err)
+int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_place *p,
+		      struct vfio_error *err)
 {
 	char path[PATH_MAX], name[KERNEL_NAME] = "";
 	FILE *f;
@@ -178,7 +196,27 @@ static int check_iommu(const struct kernel_roots *roots, const struct kernel_pla
 			 p->bdf);
 }
 
-int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel_place *p,
+/* The kernel gives no bridge away, whatever it is told. */
+static int is_bridge(const struct kernel_place *p, unsigned int header, struct vfio_error *err)
+{
+	return error_set(err, ENODEV, VFIO_E_BIND, VFIO_BY_LIBRARY,
+			 "drive what is behind it; a bridge stays with its driver",
+			 "%s is no ordinary function: its header is of type %u, a bridge's", p->bdf,
+			 header);
+}
+
+int kernel_need_driver(const struct kernel_roots *roots, const struct kernel_place *p,
+		       struct vfio_error *err)
+{
+	int header;
+
+	if (kernel_is_vfio(roots, p->bdf, p->driver))
+		return 0;
+	header = kernel_header_type(roots, p->bdf);
+	return header > 0 ? is_bridge(p, header, err) : not_bound(p, err);
+}
+
+int kernel_look(const struct kernel_roots *roots, const char *bdf, struct kernel_place *p,
 		struct vfio_error *err)
 {
 	char folder[PATH_MAX], path[PATH_MAX];
@@ -195,11 +233,17 @@ int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel
 	r = kernel_link(path, p->driver, sizeof(p->driver), err);
 	if (r >= 0)
 		r = find_group(folder, p, err);
-	if (r >= 0)	/* without an IOMMU no such driver takes it */
-		r = check_iommu(roots, p, err);
-	if (r >= 0 && !kernel_is_vfio(roots, bdf, p->driver))
-		r = not_bound(p, err);
 	return r < 0 ? r : find_node(folder, p, err);
+}
+
+int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel_place *p,
+		struct vfio_error *err)
+{
+	int r = kernel_look(roots, bdf, p, err);
+
+	if (r == 0)	/* without an IOMMU no such driver takes it */
+		r = kernel_need_iommu(roots, p, err);
+	return r < 0 ? r : kernel_need_driver(roots, p, err);
 }
 
 int kernel_find_node(const struct kernel_roots *roots, const char *node, struct kernel_place *p,
@@ -217,9 +261,9 @@ int kernel_find_node(const struct kernel_roots *roots, const char *node, struct 
 	if (r < 0)
 		return r;
 	if (!kernel_parse(name, bdf) || strcmp(name, bdf))
-		return no_sense(path, "it names no PCI device", err);
+		return kernel_no_sense(path, "it names no PCI device", err);
 	r = kernel_find(roots, bdf, p, err);
 	if (r == 0 && strcmp(p->node, node))
-		return no_sense(path, "the device has another node", err);
+		return kernel_no_sense(path, "the device has another node", err);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/export.h"
 #include "frontends/driver.h"
+#include "pci/reset.h"
 
 /* The errors by which servers say that they do not know a feature. */
 bool driver_is_unknown(int r)
@@ -122,27 +123,6 @@ EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_c
 
 /* ---- reset, vectors ----------------------------------------------------------------------- */
 
-static void predict_reset(const uint8_t *config, size_t len, struct vfio_reset_info *info)
-{
-	struct vfio_pci_capability caps[VFIO_PCI_MAX_CAPABILITIES];
-	unsigned int n = vfio_pci_walk(config, len, caps, NULL);
-	const uint8_t af = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
-
-	for (unsigned int i = 0; i < n; i++) {
-		const uint8_t *cap = config + caps[i].offset;
-
-		if (caps[i].id == PCI_CAP_ID_EXP && caps[i].length >= 12 &&
-		    (le32_get(cap + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_FLR))
-			info->methods |= VFIO_RESET_FLR;
-		if (caps[i].id == PCI_CAP_ID_AF && caps[i].length >= 6 &&
-		    (cap[PCI_AF_CAP] & af) == af)
-			info->methods |= VFIO_RESET_AF;
-		if (caps[i].id == PCI_CAP_ID_PM && caps[i].length >= 6 &&
-		    !(cap[PCI_PM_CTRL] & PCI_PM_CTRL_NO_SOFT_RESET))
-			info->methods |= VFIO_RESET_PM;
-	}
-}
-
 EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
 {
 	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
@@ -162,7 +142,7 @@ EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
 	len = driver_config(dev, config);
 	if (len < 0)
 		return len;
-	predict_reset(config, len, info);
+	info->methods |= reset_methods(config, len);
 	return 0;
 }
 

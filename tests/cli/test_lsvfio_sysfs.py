@@ -97,6 +97,27 @@ def test_strange_links_and_folders(tree):
     assert "0000:00:1f.0 is left out" in run.stderr
 
 
+@pytest.mark.parametrize("name", ["0000:3a:00.0", "0000:3b:00.0", "10000:00:02.1"])
+def test_the_observer_sees_the_same(name):
+    """The library's, by the path of the device's folder; and it says how to reset it."""
+    (own,) = devices("--sysfs", NVME, name)
+    (seen,) = devices(f"sysfs:{NVME}/bus/pci/devices/{name}")
+    assert seen["backend"] == "sysfs" and seen["reset"] is not None
+    for key in ("config", "decoded", "id"):
+        assert seen[key] == own[key]
+    sizes = {r["name"]: r["size"] for r in own["regions"]}
+    assert {r["name"]: r["size"] for r in seen["regions"]} == {**sizes, "VGA": 0}
+    counts = {i["name"]: i["count"] for i in own["irqs"]}
+    assert {i["name"]: i["count"] for i in seen["irqs"]}.items() >= counts.items()
+
+
+def test_the_observer_refuses_lies(tree):
+    (tree / "resource").write_text("noise\n")
+    run = lsvfio(f"sysfs:{tree}")
+    assert run.returncode == 1
+    assert "VFIO-116" in run.stderr and f"{tree}/resource" in run.stderr
+
+
 def test_no_tree_at_all(tmp_path):
     run = lsvfio("--sysfs", tmp_path)
     assert run.returncode == 1 and "bus/pci/devices" in run.stderr

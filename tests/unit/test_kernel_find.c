@@ -2,7 +2,6 @@
 /* Finding a device of the kernel's in sysfs, which may lie; and what is said of one in use. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,117 +16,12 @@
 #include <cmocka.h>
 
 #include "backends/kernel.h"
-
-#define BDF "0000:03:00.0"
-#define DEV "sys/bus/pci/devices/" BDF
-
-/* A folder with sys, dev and proc in it. */
-struct tree {
-	char at[64], sys[80], dev[80], proc[80];
-	struct kernel_roots roots;
-	struct kernel_place place;
-	struct vfio_error err;
-};
-
-static void path_of(const struct tree *t, const char *name, char path[PATH_MAX])
-{
-	snprintf(path, PATH_MAX, "%s/%s", t->at, name);
-}
-
-static void make_folder(const struct tree *t, const char *name)
-{
-	char path[PATH_MAX];
-
-	path_of(t, name, path);
-	for (char *slash = path + strlen(t->at) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		mkdir(path, 0755);
-		*slash = '/';
-	}
-	mkdir(path, 0755);
-}
-
-static void make_link(const struct tree *t, const char *name, const char *target)
-{
-	char path[PATH_MAX];
-
-	path_of(t, name, path);
-	unlink(path);
-	assert_int_equal(symlink(target, path), 0);
-}
-
-static void make_file(const struct tree *t, const char *name, const char *text)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	path_of(t, name, path);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void drop(const struct tree *t, const char *name)
-{
-	char path[PATH_MAX];
-
-	path_of(t, name, path);
-	assert_int_equal(remove(path), 0);
-}
-
-/* A device of group 7 that vfio-pci has, with a node, and a neighbour without a driver. */
-static int setup(void **state)
-{
-	struct tree *t = calloc(1, sizeof(*t));
-
-	strcpy(t->at, "/tmp/vfio-unit-XXXXXX");
-	assert_non_null(mkdtemp(t->at));
-	snprintf(t->sys, sizeof(t->sys), "%s/sys", t->at);
-	snprintf(t->dev, sizeof(t->dev), "%s/dev", t->at);
-	snprintf(t->proc, sizeof(t->proc), "%s/proc", t->at);
-	t->roots = (struct kernel_roots){ t->sys, t->dev, t->proc };
-	make_folder(t, DEV "/vfio-dev/vfio3");
-	make_link(t, DEV "/driver", "../../../../bus/pci/drivers/vfio-pci");
-	make_link(t, DEV "/iommu_group", "../../../../kernel/iommu_groups/7");
-	make_folder(t, "sys/bus/pci/devices/0000:03:00.1");
-	make_folder(t, "sys/kernel/iommu_groups/7/devices/" BDF);
-	make_folder(t, "sys/kernel/iommu_groups/7/devices/0000:03:00.1");
-	make_folder(t, "sys/class/vfio-dev/vfio3");
-	make_link(t, "sys/class/vfio-dev/vfio3/device", "../../../devices/" BDF);
-	make_folder(t, "dev/vfio/devices");
-	make_folder(t, "proc");
-	*state = t;
-	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int teardown(void **state)
-{
-	struct tree *t = *state;
-
-	nftw(t->at, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	free(t);
-	return 0;
-}
+#include "tree.h"
 
 static int find(struct tree *t)
 {
 	memset(&t->err, 0, sizeof(t->err));
 	return kernel_find(&t->roots, BDF, &t->place, &t->err);
-}
-
-/* r is -errno, the record has the code, and says (what or remedy) each of the words. */
-static void assert_says(const struct tree *t, int r, int e, enum vfio_error_code code,
-			const char *what, const char *remedy)
-{
-	if (r != -e || t->err.err != e || t->err.code != code || !strstr(t->err.what, what) ||
-	    !strstr(t->err.remedy, remedy))
-		fail_msg("%d, VFIO-%03d: %s / %s", r, t->err.code, t->err.what, t->err.remedy);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */
@@ -215,6 +109,22 @@ static void no_driver(void **state)
 	drop(t, DEV "/driver");
 	assert_says(t, find(t), ENODEV, VFIO_E_NOT_BOUND, "has no driver",
 		    "driverctl set-override " BDF " vfio-pci");
+}
+
+/* vfio-pci takes none, and so there is no use in saying how it could be given one. */
+static void a_bridge(void **state)
+{
+	struct tree *t = *state;
+	uint8_t config[64] = { [0x0e] = 0x81 };
+
+	drop(t, DEV "/vfio-dev/vfio3");
+	drop(t, DEV "/vfio-dev");
+	make_link(t, DEV "/driver", "../pcieport");
+	make_bytes(t, DEV "/config", config, sizeof(config));
+	assert_says(t, find(t), ENODEV, VFIO_E_BIND, "type 1", "behind it");
+	config[0x0e] = 0x80;
+	make_bytes(t, DEV "/config", config, sizeof(config));
+	assert_says(t, find(t), ENODEV, VFIO_E_NOT_BOUND, "pcieport", "set-override");
 }
 
 static void no_iommu(void **state)
@@ -447,28 +357,27 @@ static void lies_about_interrupts(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses),
-		TEST(a_device),
-		TEST(an_older_kernel),
-		TEST(a_driver_of_another_name),
-		TEST(no_device),
-		TEST(no_driver),
-		TEST(no_iommu),
-		TEST(lies_about_the_group),
-		TEST(lies_about_the_driver),
-		TEST(lies_about_the_node),
-		TEST(a_neighbour),
-		TEST(neighbours_that_harm_nothing),
-		TEST(a_process_that_holds_it),
-		TEST(nodes_that_cannot_be_opened),
-		TEST(which_road),
-		TEST(interrupts),
-		TEST(lies_about_interrupts),
+		TREE_TEST(a_device),
+		TREE_TEST(an_older_kernel),
+		TREE_TEST(a_driver_of_another_name),
+		TREE_TEST(no_device),
+		TREE_TEST(no_driver),
+		TREE_TEST(a_bridge),
+		TREE_TEST(no_iommu),
+		TREE_TEST(lies_about_the_group),
+		TREE_TEST(lies_about_the_driver),
+		TREE_TEST(lies_about_the_node),
+		TREE_TEST(a_neighbour),
+		TREE_TEST(neighbours_that_harm_nothing),
+		TREE_TEST(a_process_that_holds_it),
+		TREE_TEST(nodes_that_cannot_be_opened),
+		TREE_TEST(which_road),
+		TREE_TEST(interrupts),
+		TREE_TEST(lies_about_interrupts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
