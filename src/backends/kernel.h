@@ -104,6 +104,13 @@ int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_plac
 int kernel_need_driver(const struct kernel_roots *roots, const struct kernel_place *p,
 		       struct vfio_error *err);
 
+/* Nothing would confine the DMA of bdf, which is a device or, in general, "a device". */
+int kernel_no_iommu(const char *bdf, struct vfio_error *err);
+
+/* The address of the device whose node it is. */
+int kernel_node_address(const struct kernel_roots *roots, const char *node, char bdf[KERNEL_BDF],
+			struct vfio_error *err);
+
 /* The type of its header (0: an ordinary function), or -errno when that cannot be read. */
 int kernel_header_type(const struct kernel_roots *roots, const char *bdf);
 
@@ -128,6 +135,20 @@ int kernel_node_failed(const struct kernel_roots *roots, const struct kernel_pla
  */
 int kernel_not_granted(const struct kernel_roots *roots, const struct kernel_place *p,
 		       const char *path, int e, struct vfio_error *err);
+
+/*
+ * What keeps the device's group from being used: each() for every neighbour that has a driver of the
+ * kernel's. Returns how many there are.
+ */
+unsigned int kernel_neighbours(const struct kernel_roots *roots, const struct kernel_place *p,
+			       void (*each)(void *arg, const struct vfio_error *err), void *arg);
+
+/* Has a process that this user can look into the node at path open? 0, or -EBUSY and a record. */
+int kernel_held(const struct kernel_roots *roots, const struct kernel_place *p, const char *path,
+		struct vfio_error *err);
+
+/* The device's DMA would be confined, but not its interrupts. */
+int kernel_forgeable(const struct kernel_place *p, struct vfio_error *err);
 
 /* Another step of opening the device has failed. */
 int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
@@ -165,6 +186,10 @@ ssize_t kernel_write(struct vfio_dev *dev, uint32_t region, uint64_t offset, con
 
 int kernel_dma_map(struct vfio_dev *dev, const struct dma_map *map);
 int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped);
+#define KERNEL_MEMLOCK_REMEDY                                                                      \
+	"raise the memlock limit: ulimit -l, LimitMEMLOCK= of a systemd unit, or memlock in "      \
+	"/etc/security/limits.conf"
+
 /* RLIMIT_MEMLOCK in bytes, or UINT64_MAX for those whom it does not bind. */
 uint64_t kernel_memlock(void);
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -13,7 +14,9 @@
 #include <unistd.h>
 
 #include "backends/kernel.h"
+#include "backends/sysfs_file.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
 		       struct vfio_error *err)
@@ -78,19 +81,44 @@ static int holder(const struct kernel_roots *roots, const char *path)
 	return pid;
 }
 
-static int is_busy(const struct kernel_roots *roots, const struct kernel_place *p,
-		   const char *path, struct vfio_error *err)
+/* What the process calls itself, in brackets and behind a blank; it may be anything. */
+static void program_name(const struct kernel_roots *roots, int pid, char *name, size_t size)
+{
+	char comm[32], file[32];
+	int proc = open(roots->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	snprintf(file, sizeof(file), "%d/comm", pid);
+	*name = '\0';
+	if (proc >= 0 && sysfs_read_text(proc, file, comm, sizeof(comm)) > 1)
+		snprintf(name, size, " (%.*s)", (int)strcspn(comm, "\n"), comm);
+	fd_close(&proc);
+}
+
+int kernel_held(const struct kernel_roots *roots, const struct kernel_place *p, const char *path,
+		struct vfio_error *err)
 {
 	int pid = holder(roots, path);
+	char name[48];
 
+	if (!pid)
+		return 0;
 	if (pid == getpid())
 		return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
 				 "close the other handle first; devices of one IOMMU group have one user",
 				 "%s is in use by this process: it has %s open", p->bdf, path);
-	if (pid)
-		return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
-				 "wait until it has closed the device, or end it",
-				 "%s is in use by process %d: it has %s open", p->bdf, pid, path);
+	program_name(roots, pid, name, sizeof(name));
+	return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
+			 "wait until it has closed the device, or end it",
+			 "%s is in use by process %d%s: it has %s open", p->bdf, pid, name, path);
+}
+
+static int is_busy(const struct kernel_roots *roots, const struct kernel_place *p,
+		   const char *path, struct vfio_error *err)
+{
+	int r = kernel_held(roots, p, path, err);
+
+	if (r < 0)
+		return r;
 	return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
 			 "as root, `fuser -v` tells which process has the node open",
 			 "%s, or a device of its IOMMU group %lld, is in use: %s", p->bdf,
@@ -125,27 +153,6 @@ static bool is_harmless(const struct kernel_roots *roots, const char *bdf, const
 	       kernel_is_vfio(roots, bdf, driver);
 }
 
-/* The first device of the group that is in the way. */
-static bool find_culprit(const struct kernel_roots *roots, const char *folder,
-			 char bdf[KERNEL_BDF], char driver[KERNEL_NAME])
-{
-	char path[PATH_MAX];
-	struct dirent *entry;
-	DIR *dir = opendir(folder);
-	bool found = false;
-
-	while (dir && !found && (entry = readdir(dir))) {
-		if (!kernel_parse(entry->d_name, bdf))
-			continue;
-		snprintf(path, sizeof(path), "%.3000s/bus/pci/devices/%s/driver", roots->sys, bdf);
-		found = kernel_link(path, driver, KERNEL_NAME, NULL) > 0 &&
-			!is_harmless(roots, bdf, driver);
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
 static int is_blocked(const struct kernel_place *p, const char *bdf, const char *driver,
 		      struct vfio_error *err)
 {
@@ -158,8 +165,35 @@ static int is_blocked(const struct kernel_place *p, const char *bdf, const char 
 			 (long long)p->group, bdf, driver);
 }
 
-/* The device's DMA would be confined, but not its interrupts. */
-static int is_unsafe(const struct kernel_place *p, struct vfio_error *err)
+unsigned int kernel_neighbours(const struct kernel_roots *roots, const struct kernel_place *p,
+			       void (*each)(void *arg, const struct vfio_error *err), void *arg)
+{
+	char path[PATH_MAX], bdf[KERNEL_BDF], driver[KERNEL_NAME];
+	unsigned int count = 0;
+	struct dirent *entry;
+	struct vfio_error err;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%.3000s/kernel/iommu_groups/%lld/devices", roots->sys,
+		 (long long)p->group);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (!kernel_parse(entry->d_name, bdf) || strcmp(bdf, p->bdf) == 0)
+			continue;
+		snprintf(path, sizeof(path), "%.3000s/bus/pci/devices/%s/driver", roots->sys, bdf);
+		if (kernel_link(path, driver, sizeof(driver), NULL) <= 0 ||
+		    is_harmless(roots, bdf, driver))
+			continue;
+		is_blocked(p, bdf, driver, &err);
+		each(arg, &err);
+		count++;
+	}
+	if (dir)
+		closedir(dir);
+	return count;
+}
+
+int kernel_forgeable(const struct kernel_place *p, struct vfio_error *err)
 {
 	return error_set(err, EPERM, VFIO_E_REMAPPING, VFIO_BY_KERNEL,
 			 "switch interrupt remapping on in the firmware; or, trusting the device, set "
@@ -167,14 +201,17 @@ static int is_unsafe(const struct kernel_place *p, struct vfio_error *err)
 			 "%s: the machine does not keep it from forging interrupts", p->bdf);
 }
 
+/* Any of them will do. */
+static void keep(void *arg, const struct vfio_error *err)
+{
+	if (arg)
+		*(struct vfio_error *)arg = *err;
+}
+
 int kernel_not_granted(const struct kernel_roots *roots, const struct kernel_place *p,
 		       const char *path, int e, struct vfio_error *err)
 {
-	char folder[PATH_MAX], bdf[KERNEL_BDF], driver[KERNEL_NAME];
-
-	snprintf(folder, sizeof(folder), "%.3000s/kernel/iommu_groups/%lld/devices", roots->sys,
-		 (long long)p->group);
-	if (find_culprit(roots, folder, bdf, driver))
-		return is_blocked(p, bdf, driver, err);
-	return e == EPERM ? is_unsafe(p, err) : is_busy(roots, p, path, err);
+	if (kernel_neighbours(roots, p, keep, err))
+		return -EPERM;
+	return e == EPERM ? kernel_forgeable(p, err) : is_busy(roots, p, path, err);
 }

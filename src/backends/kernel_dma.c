@@ -50,8 +50,7 @@ static int no_memory(struct kernel *k, const struct dma_map *map)
 		return error_system(&k->dev.error, ENOMEM, "mapping %llu bytes for DMA",
 				    (ull)map->size);
 	return error_set(&k->dev.error, ENOMEM, VFIO_E_DMA_LIMIT, VFIO_BY_KERNEL,
-			 "raise the memlock limit: ulimit -l, LimitMEMLOCK= of a systemd unit, or memlock "
-			 "in /etc/security/limits.conf",
+			 KERNEL_MEMLOCK_REMEDY,
 			 "mapping %llu KiB for DMA: the memlock limit is %llu KiB, of which %llu are "
 			 "used by this device", (ull)map->size / 1024, (ull)limit / 1024,
 			 (ull)k->bytes / 1024);

@@ -163,12 +163,12 @@ static int not_bound(const struct kernel_place *p, struct vfio_error *err)
 			 "%s has the driver %s, and so is not given to users", p->bdf, p->driver);
 }
 
-static int no_iommu(const struct kernel_place *p, struct vfio_error *err)
+int kernel_no_iommu(const char *bdf, struct vfio_error *err)
 {
 	return error_set(err, ENODEV, VFIO_E_NO_IOMMU, VFIO_BY_KERNEL,
 			 "switch the IOMMU on in the firmware (VT-d, AMD-Vi), and boot Linux with "
 			 "intel_iommu=on or amd_iommu=on",
-			 "%s is in no IOMMU group: nothing would confine its DMA", p->bdf);
+			 "%s is in no IOMMU group: nothing would confine its DMA", bdf);
 }
 
 /* In this mode the kernel makes groups for devices that have none, and says so in their names. */
@@ -179,7 +179,7 @@ int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_plac
 	FILE *f;
 
 	if (p->group < 0)
-		return no_iommu(p, err);
+		return kernel_no_iommu(p->bdf, err);
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%lld/name", roots->sys,
 		 (long long)p->group);
 	f = fopen(path, "re");
@@ -246,10 +246,10 @@ int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel
 	return r < 0 ? r : kernel_need_driver(roots, p, err);
 }
 
-int kernel_find_node(const struct kernel_roots *roots, const char *node, struct kernel_place *p,
-		     struct vfio_error *err)
+int kernel_node_address(const struct kernel_roots *roots, const char *node, char bdf[KERNEL_BDF],
+			struct vfio_error *err)
 {
-	char path[PATH_MAX], name[KERNEL_NAME], bdf[KERNEL_BDF];
+	char path[PATH_MAX], name[KERNEL_NAME];
 	int r;
 
 	snprintf(path, sizeof(path), "%s/class/vfio-dev/%.40s/device", roots->sys, node);
@@ -262,8 +262,19 @@ int kernel_find_node(const struct kernel_roots *roots, const char *node, struct 
 		return r;
 	if (!kernel_parse(name, bdf) || strcmp(name, bdf))
 		return kernel_no_sense(path, "it names no PCI device", err);
-	r = kernel_find(roots, bdf, p, err);
-	if (r == 0 && strcmp(p->node, node))
-		return kernel_no_sense(path, "the device has another node", err);
-	return r;
+	return 0;
+}
+
+int kernel_find_node(const struct kernel_roots *roots, const char *node, struct kernel_place *p,
+		     struct vfio_error *err)
+{
+	char path[PATH_MAX], bdf[KERNEL_BDF];
+	int r = kernel_node_address(roots, node, bdf, err);
+
+	if (r == 0)
+		r = kernel_find(roots, bdf, p, err);
+	if (r < 0 || strcmp(p->node, node) == 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/class/vfio-dev/%.40s/device", roots->sys, node);
+	return kernel_no_sense(path, "the device has another node", err);
 }

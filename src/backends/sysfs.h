@@ -7,16 +7,15 @@
 
 #include "backends/kernel.h"
 
-/* A system: the machine's own, or one whose sysfs was named; its /dev and /proc lie beside that. */
+/* The machine, or another system whose sysfs was named; what else it has lies beside that. */
 struct sysfs_root {
 	struct kernel_roots roots;
 	char sys[PATH_MAX], dev[PATH_MAX], proc[PATH_MAX], run[PATH_MAX];
 };
 
 /*
- * Name, with or without "sysfs:" before it, is a PCI address; or the path of a device's folder,
- * which ends in bus/pci/devices/ADDRESS; or the path of a sysfs alone, and then *bdf is empty. False:
- * it is none of them.
+ * What follows "sysfs:" is a PCI address; or the path of a device's folder, which ends in
+ * bus/pci/devices/ADDRESS; or the path of a sysfs alone, and then *bdf is empty. False: none of them.
  */
 bool sysfs_parse(const char *name, struct sysfs_root *root, char bdf[KERNEL_BDF]);
 

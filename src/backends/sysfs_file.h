@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files of sysfs and procfs, which may be anything: in a container, or in a test, anybody made them. */
+/* Files of sysfs and procfs, which may be anything: in a test, or a container, anybody made them. */
 #ifndef LIBVFIO_BACKENDS_SYSFS_FILE_H
 #define LIBVFIO_BACKENDS_SYSFS_FILE_H
 
@@ -13,7 +13,7 @@ int sysfs_open_file(int folder, const char *name);
 /* Exactly len bytes at offset: 0, or -errno; -ENODATA when there are fewer. */
 int sysfs_read_bytes(int folder, const char *name, uint64_t offset, void *buf, size_t len);
 
-/* Up to size - 1 bytes from the start, and a NUL: how many, or -errno, and then the text is empty. */
+/* Up to size - 1 bytes from the start, and a NUL: how many; or -errno, and no text. */
 ssize_t sysfs_read_text(int folder, const char *name, char *text, size_t size);
 
 #endif

@@ -31,8 +31,6 @@ bool sysfs_parse(const char *name, struct sysfs_root *root, char bdf[KERNEL_BDF]
 	size_t len;
 	char *end;
 
-	if (strncmp(name, "sysfs:", 6) == 0)
-		name += 6;
 	bdf[0] = '\0';
 	if (!strchr(name, '/')) {
 		place(root, kernel_roots.sys, strlen(kernel_roots.sys));

@@ -293,16 +293,16 @@ static void names(void **state)
 		const char *name;
 		const char *sys, *dev, *bdf;	/* NULL: it is none */
 	} rows[] = {
-		{ "sysfs:03:00.0", "/sys", "/dev", BDF },
+		{ "03:00.0", "/sys", "/dev", BDF },
 		{ "0000:03:00.0", "/sys", "/dev", BDF },
-		{ "sysfs:/host/sys/bus/pci/devices/03:00.0", "/host/sys", "/host/dev", BDF },
-		{ "sysfs:/host/sys", "/host/sys", "/host/dev", "" },
-		{ "sysfs:/host/sys//", "/host/sys", "/host/dev", "" },
-		{ "sysfs:./sys", "./sys", "./dev", "" },
-		{ "sysfs:copy/bus/pci/devices/03:00.0", "copy", "./dev", BDF },
-		{ "sysfs:", NULL, NULL, NULL }, { "sysfs:x", NULL, NULL, NULL },
-		{ "sysfs:/devices/03:00.0", NULL, NULL, NULL },
-		{ "sysfs:/bus/pci/devices/03:00.0", NULL, NULL, NULL },
+		{ "/host/sys/bus/pci/devices/03:00.0", "/host/sys", "/host/dev", BDF },
+		{ "/host/sys", "/host/sys", "/host/dev", "" },
+		{ "/host/sys//", "/host/sys", "/host/dev", "" },
+		{ "./sys", "./sys", "./dev", "" },
+		{ "copy/bus/pci/devices/03:00.0", "copy", "./dev", BDF },
+		{ "", NULL, NULL, NULL }, { "x", NULL, NULL, NULL },
+		{ "/devices/03:00.0", NULL, NULL, NULL },
+		{ "/bus/pci/devices/03:00.0", NULL, NULL, NULL },
 	};
 	struct sysfs_root root;
 	char bdf[KERNEL_BDF];

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Can a device be opened, and if not, why? The reasons are those of kernel_find.c and kernel_blame.c,
+ * which vfio_open() gives, too; but all of them at once.
+ */
+#include "backends/check.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/export.h"
+
+void check_tell(struct check *c, enum vfio_verdict verdict, const char *topic,
+		const struct vfio_error *err)
+{
+	const struct vfio_finding finding = {
+		.verdict = verdict, .topic = topic, .code = err->code, .what = err->what,
+		.remedy = err->remedy,
+	};
+
+	if ((int)verdict > c->worst)
+		c->worst = verdict;
+	c->callback(c->arg, &finding);
+}
+
+void check_pass(struct check *c, const char *topic, const char *format, ...)
+{
+	char text[sizeof(((struct vfio_error *)0)->what)];
+	struct vfio_error err;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	error_set(&err, 0, VFIO_E_NONE, VFIO_BY_NOBODY, NULL, "%s", text);
+	check_tell(c, VFIO_PASS, topic, &err);
+}
+
+/* ---- the device ------------------------------------------------------------------------------ */
+
+static bool has_iommu(struct check *c)
+{
+	struct vfio_error err;
+
+	if (kernel_need_iommu(&c->root.roots, &c->place, &err) < 0) {
+		check_tell(c, VFIO_FAIL, "iommu", &err);
+		return false;
+	}
+	check_pass(c, "iommu", "%s is in IOMMU group %lld", c->place.bdf,
+		   (long long)c->place.group);
+	return true;
+}
+
+static bool has_driver(struct check *c)
+{
+	struct vfio_error err;
+
+	if (kernel_need_driver(&c->root.roots, &c->place, &err) < 0) {
+		check_tell(c, VFIO_FAIL, "driver", &err);
+		return false;
+	}
+	check_pass(c, "driver", "%s has the driver %s", c->place.bdf, c->place.driver);
+	return true;
+}
+
+static void blocked(void *arg, const struct vfio_error *err)
+{
+	check_tell(arg, VFIO_FAIL, "group", err);
+}
+
+static void check_group(struct check *c)
+{
+	if (!kernel_neighbours(&c->root.roots, &c->place, blocked, c))
+		check_pass(c, "group", "no device in IOMMU group %lld has a driver that blocks it",
+			   (long long)c->place.group);
+}
+
+static void check_node(struct check *c, const char *path)
+{
+	struct vfio_error err;
+
+	if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0) {
+		check_pass(c, "node", "you (user %u) may open %s", geteuid(), path);
+		return;
+	}
+	kernel_node_failed(&c->root.roots, &c->place, path, errno, &err);
+	check_tell(c, VFIO_FAIL, "node", &err);
+}
+
+static bool is_held(struct check *c, const char *path)
+{
+	struct vfio_error err;
+
+	if (kernel_held(&c->root.roots, &c->place, path, &err) == 0)
+		return false;
+	check_tell(c, VFIO_FAIL, "holder", &err);
+	return true;
+}
+
+/* Of the road that vfio_open() would take. Whoever has the device has its own node, or the group's. */
+static void check_nodes(struct check *c)
+{
+	const struct kernel_roots *roots = &c->root.roots;
+	bool by_node = kernel_has_nodes(roots, &c->place);
+	char iommu[PATH_MAX], node[PATH_MAX], group[PATH_MAX];
+	const char *who = geteuid() == 0 ? "nobody has it" : "nobody that you may look into has it";
+
+	snprintf(iommu, sizeof(iommu), "%.3000s%s", roots->dev, by_node ? "/iommu" : "/vfio/vfio");
+	snprintf(node, sizeof(node), "%.3000s/vfio/devices/%s", roots->dev, c->place.node);
+	snprintf(group, sizeof(group), "%.3000s/vfio/%lld", roots->dev, (long long)c->place.group);
+	check_node(c, iommu);
+	check_node(c, by_node ? node : group);
+	if (!is_held(c, group) && !(c->place.node[0] && is_held(c, node)))
+		check_pass(c, "holder", "%s: %s open", c->place.bdf, who);
+}
+
+static void check_device(struct check *c, const char *bdf)
+{
+	struct vfio_error err;
+	bool confined, bound;
+
+	if (kernel_look(&c->root.roots, bdf, &c->place, &err) < 0) {
+		check_tell(c, VFIO_FAIL, "device", &err);
+		return;
+	}
+	check_pass(c, "device", "%s is there", bdf);
+	confined = has_iommu(c);
+	bound = has_driver(c);
+	if (!confined)
+		return;
+	check_group(c);
+	if (bound)
+		check_nodes(c);
+	else
+		check_nodes_are_there(c);
+	check_remapping(c);
+}
+
+/* ---- what is asked for ----------------------------------------------------------------------- */
+
+static bool is_node(const char *name)
+{
+	return strncmp(name, "vfio", 4) == 0 && isdigit((unsigned char)name[4]) &&
+	       !name[4 + strspn(name + 4, "0123456789")];
+}
+
+/* *bdf is empty for the machine. */
+static int find_name(struct check *c, const char *name, char bdf[KERNEL_BDF],
+		     struct vfio_error *err)
+{
+	sysfs_parse(kernel_roots.sys, &c->root, bdf);
+	if (!name)
+		return 0;
+	if (is_node(name))
+		return kernel_node_address(&c->root.roots, name, bdf, err);
+	if (kernel_parse(name, bdf))
+		return 0;
+	if (strncmp(name, "sysfs:", 6) == 0 && sysfs_parse(name + 6, &c->root, bdf))
+		return 0;
+	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+			 "write a PCI address (0000:03:00.0) or vfioN; to be of any other kind a device "
+			 "needs nothing of the kernel's VFIO",
+			 "'%.80s' is no PCI device that could be checked", name);
+}
+
+EXPORT int vfio_check(const char *name,
+		      void (*callback)(void *arg, const struct vfio_finding *finding), void *arg,
+		      struct vfio_error *err)
+{
+	struct check c = { .callback = callback, .arg = arg };
+	char bdf[KERNEL_BDF];
+	int r;
+
+	error_clear(err);
+	r = find_name(&c, name, bdf, err);
+	if (r < 0)
+		return r;
+	if (bdf[0]) {
+		check_device(&c, bdf);
+	} else {
+		c.place = (struct kernel_place){ .bdf = "a device", .group = -1 };
+		if (check_has_iommu(&c))
+			check_remapping(&c);
+		check_nodes_are_there(&c);
+	}
+	check_memlock(&c);
+	check_hugepages(&c);
+	check_taint(&c);
+	return c.worst;
+}
