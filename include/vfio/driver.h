@@ -465,6 +465,11 @@ int vfio_dirty_stop(struct vfio_dev *dev);
 int vfio_dirty_get(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t page,
 		   uint64_t *bitmap);
 
+/* ---- devices without an IOMMU ------------------------------------------------------------ */
+
+#define VFIO_ADDRESS_IOVA     0	/* the device is given I/O addresses, which an IOMMU translates */
+#define VFIO_ADDRESS_PHYSICAL 1	/* it is given the memory's physical addresses: nothing does */
+
 /* ---- address spaces ---------------------------------------------------------------------- */
 
 /*

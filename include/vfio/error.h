@@ -49,6 +49,7 @@ enum vfio_refuser {
 	X(VFIO_E_REMAPPING,     114, "the machine cannot isolate the device's interrupts") \
 	X(VFIO_E_NO_KERNEL,     115, "a part of the kernel's VFIO is not there") \
 	X(VFIO_E_SYSFS,         116, "what sysfs says of the device makes no sense") \
+	X(VFIO_E_UNSAFE,        117, "a way without an IOMMU is not allowed, or not wanted") \
 	X(VFIO_E_ISOLATION,     118, "the device is isolated less than was asked for") \
 	X(VFIO_E_OBSERVED,      120, "the device is only looked at") \
 	X(VFIO_E_BIND,          121, "the device cannot be given to a driver of VFIO's") \
@@ -93,6 +94,9 @@ enum vfio_refuser {
 	X(VFIO_E_DMA_SPLIT,     510, "an unmap would cut a map in two") \
 	X(VFIO_E_IOVA_RANGE,    511, "the I/O address cannot be used on this machine") \
 	X(VFIO_E_SPACE,         512, "the device is in another address space, or in none") \
+	X(VFIO_E_PHYSICAL,      513, "the I/O address is not the memory's bus address") \
+	X(VFIO_E_SCATTERED,     514, "the memory is not contiguous, and the device needs it so") \
+	X(VFIO_E_MOVED,         515, "memory is no longer at the address that the device was given") \
 	/* the rest */ \
 	X(VFIO_E_ARGUMENT,      601, "an argument is invalid") \
 	X(VFIO_E_NO_MEMORY,     602, "out of memory or file descriptors") \

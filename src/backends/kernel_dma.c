@@ -7,11 +7,10 @@
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "backends/kernel.h"
 #include "base/bits.h"
+#include "base/capability.h"
 #include "base/error.h"
 #include "iommu/memory.h"
 #include "iommu/space.h"
@@ -23,21 +22,12 @@ static const struct space type1 = { .rules = SPACE_TYPE1_V2 };
 
 /* ---- why not? ------------------------------------------------------------------------------- */
 
-static bool has_ipc_lock(void)
-{
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
-
-	return syscall(SYS_capget, &h, data) == 0 &&
-	       (data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK));
-}
-
 uint64_t kernel_memlock(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
-	    has_ipc_lock())
+	    capability_have(CAP_IPC_LOCK))
 		return UINT64_MAX;
 	return limit.rlim_cur;
 }
