@@ -54,6 +54,7 @@ struct irq_request {
 #define FEATURE_IOVA_RANGES 0xf007	/* struct feature_iova_ranges */
 #define FEATURE_FAULT       0xf008	/* struct vfio_fault; count 0: there was none */
 #define FEATURE_FAULT_EVENT 0xf009	/* SET: struct feature_fault_event */
+#define FEATURE_ADDRESSING  0xf00a	/* uint32_t, VFIO_ADDRESS_…; who does not know it: IOVA */
 #define FEATURE_ISOLATION   0xf00b	/* struct vfio_isolation */
 
 /*
