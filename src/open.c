@@ -46,7 +46,7 @@ static const struct {
 	{ "fd:", open_fd },
 	{ "sysfs:", sysfs_open },
 	{ "uio:", open_unguarded },
-	{ "unsafe-noiommu:", open_unguarded },
+	{ "unsafe-noiommu:", noiommu_open },
 };
 
 /* Does it look like [dddd:]bb:dd.f? */

@@ -28,4 +28,7 @@ int kernel_open_node(struct vfio_dev **dev, const char *name, struct vfio_error 
 /* sysfs.c: any PCI device, only to look at: its address, or its folder in some sysfs. */
 int sysfs_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
+/* noiommu.c: one by its PCI address, that the kernel's VFIO gives away without an IOMMU. */
+int noiommu_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
+
 #endif

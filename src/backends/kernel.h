@@ -13,6 +13,8 @@
  *   kernel_dma.c      its memory
  *   kernel_feature.c  what else can be asked
  *   kernel_isolation.c  what keeps it in its place
+ *
+ * noiommu.c, beside them, is about devices without an IOMMU, and makes use of what is here.
  */
 #ifndef LIBVFIO_BACKENDS_KERNEL_H
 #define LIBVFIO_BACKENDS_KERNEL_H
@@ -116,6 +118,11 @@ int kernel_header_type(const struct kernel_roots *roots, const char *bdf);
 
 /* The file or link at path cannot be the kernel's. */
 int kernel_no_sense(const char *path, const char *why, struct vfio_error *err);
+
+/* One that the kernel gives away without an IOMMU, and no other. */
+#define UNSAFE_NOIOMMU "unsafe-noiommu:"	/* how it is asked for */
+int kernel_find_unguarded(const struct kernel_roots *roots, const char *bdf,
+			  struct kernel_place *p, struct vfio_error *err);
 
 /* The last part of what the link at path points to: its length, 0 when there is none, or -errno. */
 int kernel_link(const char *path, char *name, size_t size, struct vfio_error *err);

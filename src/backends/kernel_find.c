@@ -165,33 +165,44 @@ static int not_bound(const struct kernel_place *p, struct vfio_error *err)
 
 int kernel_no_iommu(const char *bdf, struct vfio_error *err)
 {
-	return error_set(err, ENODEV, VFIO_E_NO_IOMMU, VFIO_BY_KERNEL,
-			 "switch the IOMMU on in the firmware (VT-d, AMD-Vi), and boot Linux with "
-			 "intel_iommu=on or amd_iommu=on",
+	char remedy[sizeof(err->remedy)];
+
+	snprintf(remedy, sizeof(remedy), "switch the IOMMU on in the firmware (VT-d, AMD-Vi), and boot "
+		 "Linux with intel_iommu=on or amd_iommu=on; or, knowing that it is unsafe, open "
+		 UNSAFE_NOIOMMU "%s", strchr(bdf, ':') ? bdf : "ADDRESS");
+	return error_set(err, ENODEV, VFIO_E_NO_IOMMU, VFIO_BY_KERNEL, remedy,
 			 "%s is in no IOMMU group: nothing would confine its DMA", bdf);
 }
 
 /* In this mode the kernel makes groups for devices that have none, and says so in their names. */
-int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_place *p,
-		      struct vfio_error *err)
+static bool is_unguarded(const struct kernel_roots *roots, const struct kernel_place *p)
 {
 	char path[PATH_MAX], name[KERNEL_NAME] = "";
 	FILE *f;
 
-	if (p->group < 0)
-		return kernel_no_iommu(p->bdf, err);
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%lld/name", roots->sys,
 		 (long long)p->group);
 	f = fopen(path, "re");
 	if (!f)
-		return 0;		/* groups have no names as a rule */
+		return false;		/* groups have no names as a rule */
 	if (!fgets(name, sizeof(name), f))
 		name[0] = '\0';
 	fclose(f);
-	if (strcmp(name, "vfio-noiommu\n"))
+	return strcmp(name, "vfio-noiommu\n") == 0;
+}
+
+int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_place *p,
+		      struct vfio_error *err)
+{
+	char remedy[sizeof(err->remedy)];
+
+	if (p->group < 0)
+		return kernel_no_iommu(p->bdf, err);
+	if (!is_unguarded(roots, p))
 		return 0;
-	return error_set(err, ENOTSUP, VFIO_E_NO_IOMMU, VFIO_BY_LIBRARY,
-			 "switch the IOMMU on in the firmware, and boot Linux with it",
+	snprintf(remedy, sizeof(remedy), "switch the IOMMU on in the firmware, and boot Linux with it; "
+		 "or, knowing that it is unsafe, open " UNSAFE_NOIOMMU "%s", p->bdf);
+	return error_set(err, ENOTSUP, VFIO_E_NO_IOMMU, VFIO_BY_LIBRARY, remedy,
 			 "%s is given to users without an IOMMU: libvfio does not use it so unasked",
 			 p->bdf);
 }
@@ -245,6 +256,45 @@ int kernel_find(const struct kernel_roots *roots, const char *bdf, struct kernel
 		r = kernel_need_iommu(roots, p, err);
 	return r < 0 ? r : kernel_need_driver(roots, p, err);
 }
+
+/* ---- without an IOMMU ----------------------------------------------------------------------- */
+
+static int is_guarded(const struct kernel_place *p, struct vfio_error *err)
+{
+	char remedy[sizeof(err->remedy)];
+
+	snprintf(remedy, sizeof(remedy), "use the plain address: %s", p->bdf);
+	return error_set(err, EINVAL, VFIO_E_UNSAFE, VFIO_BY_LIBRARY, remedy,
+			 "%s has an IOMMU: it is in group %lld, and need not be used without", p->bdf,
+			 (long long)p->group);
+}
+
+static int not_bound_unguarded(const struct kernel_place *p, struct vfio_error *err)
+{
+	char remedy[sizeof(err->remedy)];
+
+	snprintf(remedy, sizeof(remedy), "as root: modprobe vfio-pci; echo Y > "
+		 "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode; driverctl set-override %s "
+		 "vfio-pci%s", p->bdf, p->driver[0] ? "; its driver then loses it" : "");
+	return error_set(err, ENODEV, VFIO_E_NOT_BOUND, VFIO_BY_KERNEL, remedy,
+			 "%s has %s%s, and so is not given to users", p->bdf,
+			 p->driver[0] ? "the driver " : "no driver", p->driver);
+}
+
+int kernel_find_unguarded(const struct kernel_roots *roots, const char *bdf,
+			  struct kernel_place *p, struct vfio_error *err)
+{
+	int r = kernel_look(roots, bdf, p, err);
+
+	if (r < 0)
+		return r;
+	if (p->group >= 0 && !is_unguarded(roots, p))
+		return is_guarded(p, err);
+	return p->group < 0 || !kernel_is_vfio(roots, bdf, p->driver) ?
+	       not_bound_unguarded(p, err) : 0;
+}
+
+/* ---- by node -------------------------------------------------------------------------------- */
 
 int kernel_node_address(const struct kernel_roots *roots, const char *node, char bdf[KERNEL_BDF],
 			struct vfio_error *err)

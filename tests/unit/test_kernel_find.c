@@ -133,12 +133,44 @@ static void no_iommu(void **state)
 
 	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu\n");
 	assert_says(t, find(t), ENOTSUP, VFIO_E_NO_IOMMU, "without an IOMMU", "firmware");
+	assert_says(t, find(t), ENOTSUP, VFIO_E_NO_IOMMU, "", "unsafe-noiommu:" BDF);
 	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu2\n");
 	assert_int_equal(find(t), 0);
 	drop(t, DEV "/iommu_group");
 	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu=on");
+	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "", "unsafe-noiommu:" BDF);
 	make_link(t, DEV "/driver", "../nvme");		/* vfio-pci would not take it */
 	assert_says(t, find(t), ENODEV, VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu=on");
+}
+
+static int find_unguarded(struct tree *t)
+{
+	memset(&t->err, 0, sizeof(t->err));
+	return kernel_find_unguarded(&t->roots, BDF, &t->place, &t->err);
+}
+
+/* Without an IOMMU by its own name only, and that only where there is none. */
+static void without_an_iommu(void **state)
+{
+	struct tree *t = *state;
+
+	assert_says(t, find_unguarded(t), EINVAL, VFIO_E_UNSAFE, "group 7", "plain address: " BDF);
+	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu\n");
+	assert_int_equal(find_unguarded(t), 0);
+	assert_int_equal(t->place.group, 7);
+	make_link(t, DEV "/driver", "../uio_pci_generic");
+	drop(t, DEV "/vfio-dev/vfio3");
+	drop(t, DEV "/vfio-dev");
+	assert_says(t, find_unguarded(t), ENODEV, VFIO_E_NOT_BOUND, "uio_pci_generic",
+		    "driverctl set-override " BDF);
+	drop(t, DEV "/iommu_group");
+	drop(t, DEV "/driver");
+	assert_says(t, find_unguarded(t), ENODEV, VFIO_E_NOT_BOUND, "no driver",
+		    "enable_unsafe_noiommu_mode");
+	make_link(t, DEV "/iommu_group", "../../x");
+	assert_says(t, find_unguarded(t), EINVAL, VFIO_E_SYSFS, "iommu_group", "sysfs");
+	assert_says(t, kernel_find_unguarded(&t->roots, "0000:04:00.0", &t->place, &t->err), ENODEV,
+		    VFIO_E_NO_DEVICE, "0000:04:00.0", "lsvfio");
 }
 
 /* ---- lies ----------------------------------------------------------------------------------- */
@@ -368,6 +400,7 @@ int main(void)
 		TREE_TEST(no_driver),
 		TREE_TEST(a_bridge),
 		TREE_TEST(no_iommu),
+		TREE_TEST(without_an_iommu),
 		TREE_TEST(lies_about_the_group),
 		TREE_TEST(lies_about_the_driver),
 		TREE_TEST(lies_about_the_node),
