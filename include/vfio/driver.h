@@ -325,6 +325,9 @@ int vfio_event(struct vfio_dev *dev);
 #define VFIO_DMA_BY_PROCESS 4u	/* a system call copies from and to the driver's process */
 #define VFIO_DMA_BY_MESSAGE 8u	/* it asks the driver for the bytes */
 
+/* A flag of vfio_dma_map(): the device does not see the memory itself, but a copy. */
+#define VFIO_DMA_BOUNCE     16u
+
 /* Memory that the device can reach. Members that are not set are 0, fd is -1. */
 struct vfio_dma {
 	void *vaddr;		/* here */
@@ -333,7 +336,7 @@ struct vfio_dma {
 	int fd;			/* the memory file it is mapped from, or -1 */
 	uint64_t fd_offset;	/* where in it */
 	uint32_t prot;		/* VFIO_DMA_READ, VFIO_DMA_WRITE */
-	uint32_t flags;		/* 0 or VFIO_DMA_BY_PROCESS */
+	uint32_t flags;		/* 0, VFIO_DMA_BY_PROCESS or VFIO_DMA_BOUNCE */
 	uint32_t pages;		/* VFIO_PAGES_…, set by vfio_dma_alloc() */
 };
 
@@ -392,6 +395,20 @@ int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size);
 
 /* The device drives only so many address bits (12 to 64; 64 at first): VFIO_IOVA_ANY obeys. */
 int vfio_dma_set_bits(struct vfio_dev *dev, unsigned int bits);
+
+/*
+ * With VFIO_DMA_BOUNCE in dma->flags (and VFIO_IOVA_ANY) vfio_dma_map() maps a window of the library's
+ * instead of the caller's memory, which may then be of any address and size; dma->iova is the
+ * window's. These copy len bytes at offset: what the driver has written to the window, before the
+ * device is told to read it; what the device has written from there, before the driver reads it. Where
+ * the directions of the map do not want that, nothing is copied; nor for buffers that do not bounce,
+ * so that a driver that calls them works with all. The window begins as a copy of the memory; both go
+ * with vfio_dma_free(). -ENOENT: dma is not mapped; -EINVAL: it is smaller.
+ */
+int vfio_dma_sync_for_device(struct vfio_dev *dev, const struct vfio_dma *dma, size_t offset,
+			     size_t len);
+int vfio_dma_sync_for_cpu(struct vfio_dev *dev, const struct vfio_dma *dma, size_t offset,
+			  size_t len);
 
 /* The best pages that vfio_dma_alloc() takes from now on: VFIO_PAGES_…, at first the first. */
 int vfio_dma_set_pages(struct vfio_dev *dev, uint32_t best);
@@ -469,6 +486,35 @@ int vfio_dirty_get(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t 
 
 #define VFIO_ADDRESS_IOVA     0	/* the device is given I/O addresses, which an IOMMU translates */
 #define VFIO_ADDRESS_PHYSICAL 1	/* it is given the memory's physical addresses: nothing does */
+
+/*
+ * Which kind of addresses is the device given? VFIO_ADDRESS_…, or a negative errno. A driver need not
+ * ask: dma->iova is right with either. With physical addresses memory must be contiguous: beyond a
+ * page vfio_dma_alloc() needs reserved huge pages, and vfio_dma_map() takes memory that is so, at
+ * VFIO_IOVA_ANY or the very address; -EINVAL otherwise, and the record says what it is, or where the
+ * memory breaks. Nothing keeps the device from other memory.
+ */
+int vfio_addr_mode(struct vfio_dev *dev);
+
+/* Bytes that lie together for the device. */
+struct vfio_dma_segment {
+	uint64_t address, size;
+};
+
+/*
+ * What the device is to be given for the memory of dma: the number of segments, of which the first max
+ * are stored. Of what is mapped there is one. Of memory that is not, with physical addresses, there
+ * are as many as it lies in pieces, each of which can be mapped; with the other kind it is -ENOENT.
+ */
+int vfio_dma_segments(struct vfio_dev *dev, const struct vfio_dma *dma,
+		      struct vfio_dma_segment *list, unsigned int max);
+
+/*
+ * Is all memory that is mapped still at the physical address that the device was given? 0; -ESTALE:
+ * a page has moved. The library pins what it can, so that this is 0 where io_uring is to be had; see
+ * libvfio(7). Always 0 behind an IOMMU.
+ */
+int vfio_dma_recheck(struct vfio_dev *dev);
 
 /* ---- address spaces ---------------------------------------------------------------------- */
 

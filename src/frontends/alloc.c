@@ -2,7 +2,8 @@
 /*
  * Memory of the library's own. Maps are scarce and slow, small buffers many: they are carved from
  * chunks, each one map. The first chunk of an address space is of 2 MiB, and each further one as
- * large as those before it together, so that even very many buffers have few maps.
+ * large as those before it together, so that even very many buffers have few maps. Where devices are
+ * given physical addresses, a chunk is as large as memory is contiguous.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -51,6 +52,14 @@ static int chunk_pages(struct vfio_space *s, struct pages *p, size_t size, bool 
 	return 0;
 }
 
+static int chunk_map(struct vfio_space *s, struct chunk *c, struct vfio_error *err)
+{
+	return maps_add(s, &(struct vfio_dma){
+		.vaddr = c->pages.addr, .iova = c->iova, .size = c->pages.size, .fd = c->pages.fd,
+		.prot = c->prot,
+	}, c, err);
+}
+
 static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, bool carve,
 		     struct vfio_error *err)
 {
@@ -62,14 +71,69 @@ static int chunk_get(struct vfio_space *s, struct chunk *c, size_t size, bool ca
 	r = chunk_pages(s, &c->pages, size, carve);
 	if (r < 0)
 		return error_system(err, -r, "allocating %zu bytes for DMA", size);
-	r = maps_add(s, &(struct vfio_dma){
-		.vaddr = c->pages.addr, .iova = c->iova, .size = size, .fd = c->pages.fd,
-		.prot = c->prot,
-	}, c, err);
+	r = chunk_map(s, c, err);
 	if (r < 0)
 		pages_free(&c->pages);
 	return r;
 }
+
+/* ---- memory that must be where it is -------------------------------------------------------- */
+
+#define TRIES     64u
+#define TRY_BYTES (64u << 20)
+
+/* May other memory of the same size be better? Small pages side by side are not worth waiting for. */
+static bool is_bad_luck(const struct chunk *c, const struct vfio_error *err)
+{
+	return err->code == VFIO_E_IOVA_SPACE || err->code == VFIO_E_PHYSICAL ||
+	       (err->code == VFIO_E_SCATTERED && c->pages.kind <= VFIO_PAGES_HUGETLB);
+}
+
+static int not_aligned(const struct chunk *c, struct vfio_error *err)
+{
+	return error_set(err, ENOMEM, VFIO_E_SCATTERED, VFIO_BY_LIBRARY,
+			 "reserve huge pages (as root: echo 64 > /proc/sys/vm/nr_hugepages)",
+			 "allocating %zu bytes for DMA: they are at %#llx, which is no multiple of %u",
+			 c->pages.size, (unsigned long long)c->iova, PAGES_LARGE);
+}
+
+/* Get pages, see where they are, and map them there, if that will do. */
+static int chunk_try(struct vfio_space *s, struct chunk *c, size_t size, bool carve,
+		     struct vfio_error *err)
+{
+	int r = chunk_pages(s, &c->pages, size, carve);
+
+	if (r < 0)
+		return error_system(err, -r, "allocating %zu bytes for DMA", size);
+	r = addressing_find(s, c->pages.addr, size, ENOMEM, &c->iova, err);
+	if (r == 0 && size >= PAGES_LARGE && !is_aligned(c->iova, PAGES_LARGE))
+		r = not_aligned(c, err);
+	return r < 0 ? r : chunk_map(s, c, err);
+}
+
+/* What will not do is kept until something does: else the system would hand it out again. */
+static int chunk_find(struct vfio_space *s, struct chunk *c, size_t size, bool carve,
+		      struct vfio_error *err)
+{
+	struct pages tried[TRIES];
+	unsigned int n = 0;
+	bool again;
+	int r;
+
+	do {
+		r = chunk_try(s, c, size, carve, err);
+		if (r == 0)
+			break;
+		again = c->pages.size && is_bad_luck(c, err);
+		tried[n++] = c->pages;
+		c->pages = (struct pages){ .fd = -1 };
+	} while (again && n < TRIES && (n + 1) * (uint64_t)size <= TRY_BYTES);
+	while (n)
+		pages_free(&tried[--n]);
+	return r;
+}
+
+/* ---- chunks --------------------------------------------------------------------------------- */
 
 /* Huge pages to and from which a server copies, for fear of holes, are worse than small ones. */
 static bool is_wasted(const struct vfio_space *s, const struct chunk *c)
@@ -92,16 +156,19 @@ static bool is_wasted(const struct vfio_space *s, const struct chunk *c)
 static int chunk_new(struct vfio_space *s, size_t size, uint32_t prot, bool carve,
 		     struct chunk **chunk, struct vfio_error *err)
 {
-	int r;
+	int mode = addressing_mode(s, err), r;
 
+	if (mode < 0)
+		return mode;
 	*chunk = calloc(1, sizeof(**chunk));
 	if (!*chunk)
 		return error_system(err, ENOMEM, "allocating %zu bytes for DMA", size);
 	(*chunk)->prot = prot;
-	r = chunk_get(s, *chunk, size, carve, err);
+	r = mode == VFIO_ADDRESS_PHYSICAL ? chunk_find(s, *chunk, size, carve, err)
+					  : chunk_get(s, *chunk, size, carve, err);
 	if (r < 0)
 		free(*chunk);
-	if (r < 0 || !is_wasted(s, *chunk))
+	if (r < 0 || mode == VFIO_ADDRESS_PHYSICAL || !is_wasted(s, *chunk))
 		return r;
 	s->best_pages = VFIO_PAGES_THP;
 	r = maps_remove(s, (*chunk)->iova, size, err);
@@ -152,6 +219,12 @@ static size_t wanted_size(const struct vfio_space *s, uint32_t prot)
 	while (wanted < CHUNK_MAX && 2 * wanted <= size)
 		wanted *= 2;
 	return wanted;
+}
+
+/* Of physical memory a huge page, or without those no more than twice what was had the last time. */
+static size_t wanted_piece(const struct vfio_space *s)
+{
+	return s->contiguous && s->contiguous < PAGES_LARGE ? 2 * s->contiguous : PAGES_LARGE;
 }
 
 /* Make it one that is carved; if that fails, it goes. */
@@ -212,8 +285,14 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 	size_t least = size < page ? page : size;
 	uint64_t left = share_left(s);
 	struct chunk *c;
-	int r;
+	int mode = addressing_mode(s, err), r;
 
+	if (mode < 0)
+		return mode;
+	if (mode == VFIO_ADDRESS_PHYSICAL)
+		block = wanted_piece(s);
+	while (block < size)
+		block *= 2;
 	while (block > left && block / 2 >= least)
 		block /= 2;
 	r = chunk_new(s, block, prot, true, &c, err);
@@ -223,12 +302,12 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 	}
 	if (r == 0)
 		r = chunk_cut(s, c, err);
-	if (r == 0)
+	if (r == 0) {
+		s->contiguous = block;
 		carve(c, size, dma);
+	}
 	return r;
 }
-
-/* ---- all of them --------------------------------------------------------------------------- */
 
 static int check(size_t size, uint32_t prot, struct vfio_error *err)
 {
@@ -244,6 +323,43 @@ static int check(size_t size, uint32_t prot, struct vfio_error *err)
 	return 0;
 }
 
+/* ---- large ones ---------------------------------------------------------------------------- */
+
+/* A map of its own. In one piece more than a page is best had as huge pages, even if some is left. */
+static int whole_new(struct vfio_space *s, size_t size, uint32_t prot, struct chunk **c,
+		     struct vfio_error *err)
+{
+	size_t page = sysconf(_SC_PAGESIZE), pages = align_up(size, page);
+	int mode = addressing_mode(s, err), r;
+
+	if (mode < 0)
+		return mode;
+	if (mode == VFIO_ADDRESS_PHYSICAL && size > page && size <= SIZE_MAX - PAGES_LARGE) {
+		r = chunk_new(s, align_up(size, PAGES_LARGE), prot, false, c, err);
+		if (r == 0 || err->code == VFIO_E_DMA_LIMIT)
+			return r;
+	}
+	return chunk_new(s, pages, prot, false, c, err);
+}
+
+int chunks_window(struct vfio_space *s, size_t size, uint32_t prot, struct dma_entry **e,
+		  struct vfio_error *err)
+{
+	struct range range;
+	struct chunk *c;
+	int r = check(size, prot, err);
+
+	if (r == 0)
+		r = whole_new(s, size, prot, &c, err);
+	if (r < 0)
+		return r;
+	range_map_find(&s->maps, c->iova, &range);
+	*e = range.value;
+	return 0;
+}
+
+/* ---- all of them --------------------------------------------------------------------------- */
+
 int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32_t prot,
 		 struct vfio_error *err)
 {
@@ -256,7 +372,7 @@ int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32
 	size = align_up(size, BUDDY_MIN);
 	if (size <= PIECE_MAX)
 		return carve_any(s, size, prot, dma) ? 0 : carve_new(s, size, prot, dma, err);
-	r = chunk_new(s, align_up(size, sysconf(_SC_PAGESIZE)), prot, false, &c, err);
+	r = whole_new(s, size, prot, &c, err);
 	if (r == 0)
 		describe(c, 0, size, dma);
 	return r;

@@ -26,7 +26,7 @@ void maps_explain(const struct vfio_space *s, const struct vfio_dev *dev, struct
 		*err = told;
 }
 
-static struct vfio_space *space_of(struct vfio_dev *dev)
+struct vfio_space *space_of(struct vfio_dev *dev)
 {
 	struct driver *d = driver_of(dev);
 
@@ -56,7 +56,8 @@ static int check(const struct vfio_dma *dma, struct vfio_error *err)
 		return r;
 	if (dma->flags & ~VFIO_DMA_BY_PROCESS)
 		return error_set(err, EINVAL, VFIO_E_ARGUMENT, VFIO_BY_LIBRARY,
-				 "give 0 or VFIO_DMA_BY_PROCESS", "map with flags %#x", dma->flags);
+				 "give 0, VFIO_DMA_BY_PROCESS or VFIO_DMA_BOUNCE",
+				 "map with flags %#x", dma->flags);
 	if (!dma->vaddr || !is_aligned((uintptr_t)dma->vaddr, DMA_PAGE))
 		return error_set(err, EINVAL, VFIO_E_ALIGN, VFIO_BY_LIBRARY,
 				 "allocate it with vfio_dma_alloc() or aligned_alloc(4096, …)",
@@ -130,15 +131,25 @@ static int insert(struct vfio_space *s, struct dma_entry *e, struct vfio_error *
 	return r < 0 ? error_system(err, -r, "mapping memory for DMA") : 0;
 }
 
-int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
-	     struct vfio_error *err)
+/* Any address, or the only one. */
+static int choose(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
+{
+	int mode = addressing_mode(s, err);
+
+	if (mode == VFIO_ADDRESS_PHYSICAL)
+		return addressing_find(s, dma->vaddr, dma->size, EINVAL, &dma->iova, err);
+	return mode < 0 ? mode : iova_choose(s, dma->size, DMA_PAGE, &dma->iova, err);
+}
+
+static int add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
+	       struct vfio_error *err)
 {
 	struct vfio_dma chosen = *dma;
 	struct dma_entry *e = NULL;
 	int r = check(dma, err);
 
 	if (r == 0 && dma->iova == VFIO_IOVA_ANY)
-		r = iova_choose(s, dma->size, DMA_PAGE, &chosen.iova, err);
+		r = choose(s, &chosen, err);
 	if (r == 0)
 		r = memory_check(&(struct dma_map){
 			.iova = chosen.iova, .size = dma->size, .prot = dma->prot, .fd = dma->fd,
@@ -164,6 +175,17 @@ int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 	s->bytes += chosen.size;
 	dma->iova = chosen.iova;
 	return 0;
+}
+
+/* Memory that was found may be moved when it is first held, to where it can stay: once more, then. */
+int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
+	     struct vfio_error *err)
+{
+	int r = add(s, dma, chunk, err);
+
+	if (r == -EINVAL && err->code == VFIO_E_PHYSICAL && dma->iova == VFIO_IOVA_ANY)
+		r = add(s, dma, chunk, err);
+	return r;
 }
 
 /* ---- unmapping ----------------------------------------------------------------------------- */
@@ -261,12 +283,33 @@ int maps_remove(struct vfio_space *s, uint64_t iova, uint64_t size, struct vfio_
 	return remove_maps(s, iova, size, &gone, err);
 }
 
-static int not_there(const struct vfio_dma *dma, struct vfio_error *err)
+struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma)
+{
+	struct range range;
+	struct dma_entry *e;
+	const void *vaddr;
+	uint64_t size;
+
+	if (!dma->size || !range_map_find(&s->maps, dma->iova, &range))
+		return NULL;
+	e = range.value;
+	vaddr = e->bounced ? e->bounced : e->dma.vaddr;
+	size = e->bounced ? e->bounced_size : e->dma.size;
+	return (uintptr_t)dma->vaddr - (uintptr_t)vaddr == dma->iova - range.start &&
+	       is_inside(dma->iova - range.start, dma->size, size) ? e : NULL;
+}
+
+int maps_not_there(const char *verb, const struct vfio_dma *dma, struct vfio_error *err)
 {
 	return error_set(err, ENOENT, VFIO_E_NOT_MAPPED, VFIO_BY_LIBRARY,
-			 "free a buffer once, in the address space where it was mapped",
-			 "freeing %zu bytes at IOVA %#llx: no such buffer is mapped", dma->size,
+			 "map a buffer first, free it once, in the address space where it is mapped",
+			 "%s: no buffer of %zu bytes is mapped at IOVA %#llx", verb, dma->size,
 			 (ull)dma->iova);
+}
+
+static int not_there(const struct vfio_dma *dma, struct vfio_error *err)
+{
+	return maps_not_there("freeing", dma, err);
 }
 
 /* One of several buffers in a map, and the map with the last of them. */
@@ -290,26 +333,28 @@ static int free_piece(struct vfio_space *s, const struct dma_entry *e, const str
 int maps_free(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
 {
 	const struct dma_entry *e;
-	struct range range;
 	bool gone = true;
 	int r;
 
 	if (!dma->size)
 		return 0;
-	if (!range_map_find(&s->maps, dma->iova, &range))
-		return not_there(dma, err);
-	e = range.value;
-	if ((uintptr_t)dma->vaddr - (uintptr_t)e->dma.vaddr != dma->iova - range.start)
+	e = maps_find(s, dma);
+	if (!e)
 		return not_there(dma, err);
 	if (e->chunk && e->chunk->pieces.size)
 		r = free_piece(s, e, dma, err);
-	else if (dma->iova == range.start)
-		r = remove_maps(s, range.start, e->dma.size, &gone, err);
+	else if (dma->iova == e->dma.iova)
+		r = remove_maps(s, e->dma.iova, e->dma.size, &gone, err);
 	else
 		r = not_there(dma, err);
 	if (gone && r != -ENOENT)
 		*dma = (struct vfio_dma){ .fd = -1 };
 	return r;
+}
+
+int maps_map(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
+{
+	return dma->flags & VFIO_DMA_BOUNCE ? bounce_map(s, dma, err) : maps_add(s, dma, NULL, err);
 }
 
 /* ---- the calls ----------------------------------------------------------------------------- */
@@ -318,7 +363,7 @@ EXPORT int vfio_dma_map(struct vfio_dev *dev, struct vfio_dma *dma)
 {
 	struct vfio_space *s = space_of(dev);
 
-	return s ? maps_add(s, dma, NULL, &dev->error) : -ENOMEM;
+	return s ? maps_map(s, dma, &dev->error) : -ENOMEM;
 }
 
 EXPORT int vfio_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size)
@@ -347,9 +392,12 @@ EXPORT int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma)
 /* Does the map show some of the caller's memory at [vaddr, vaddr + size)? */
 static bool shows(const struct dma_entry *e, const void *vaddr, size_t size)
 {
-	uintptr_t asked = (uintptr_t)vaddr, mapped = (uintptr_t)e->dma.vaddr;
+	uintptr_t asked = (uintptr_t)vaddr;
+	uintptr_t mapped = (uintptr_t)(e->bounced ? e->bounced : e->dma.vaddr);
+	size_t len = e->bounced ? e->bounced_size : e->dma.size;
 
-	return !e->chunk && (asked < mapped ? mapped - asked < size : asked - mapped < e->dma.size);
+	return (!e->chunk || e->bounced) &&
+	       (asked < mapped ? mapped - asked < size : asked - mapped < len);
 }
 
 EXPORT int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size)

@@ -45,6 +45,7 @@ struct driver {
 	LIST_ENTRY(driver) member;	/* and among which others; */
 	struct vfio_space own;		/* this one at first */
 	unsigned int dma_bits;
+	int addr_mode;		/* VFIO_ADDRESS_…; -1: not asked yet */
 	unsigned int nranges;		/* 0: not asked yet */
 	struct vfio_iova_range ranges[VFIO_MAX_IOVA_RANGES];
 };
@@ -69,6 +70,9 @@ void driver_irqs_close(struct vfio_dev *dev);
 
 /* events.c: after the interrupts, whose eventfds are looked at */
 void driver_events_close(struct vfio_dev *dev);
+
+/* dma.c: the space that the device is attached to; NULL and a record when there is no memory. */
+struct vfio_space *space_of(struct vfio_dev *dev);
 
 /* space.c */
 void driver_dma_open(struct driver *d);

@@ -22,6 +22,7 @@ void maps_finish(struct vfio_space *s)
 {
 	maps_clear(s);
 	pages_free(&s->spare);
+	physical_close(s->physical);
 	range_map_finish(&s->maps);
 }
 
@@ -34,6 +35,7 @@ static void join(struct driver *d, struct vfio_space *s)
 void driver_dma_open(struct driver *d)
 {
 	d->dma_bits = 64;
+	d->addr_mode = -1;
 	maps_init(&d->own);
 	join(d, &d->own);
 }
@@ -204,7 +206,7 @@ EXPORT int vfio_space_alloc(struct vfio_space *space, struct vfio_dma *dma, size
 
 EXPORT int vfio_space_map(struct vfio_space *space, struct vfio_dma *dma)
 {
-	return maps_add(space, dma, NULL, &space->error);
+	return maps_map(space, dma, &space->error);
 }
 
 EXPORT int vfio_space_dma_free(struct vfio_space *space, struct vfio_dma *dma)

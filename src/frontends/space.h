@@ -7,6 +7,8 @@
  *   iova.c    at which I/O addresses
  *   alloc.c   memory of the library's own
  *   pages.c   what that is made of
+ *   addressing.c  which kind of addresses devices are given: there may be no choice
+ *   bounce.c  memory of the caller's that the device does not see itself
  *   files.c   the descriptors that devices are given that come later
  */
 #ifndef LIBVFIO_FRONTENDS_SPACE_H
@@ -21,6 +23,7 @@
 #include "base/range_map.h"
 #include "frontends/pages.h"
 #include "iommu/map.h"
+#include "iommu/physical.h"
 
 struct driver;
 struct kept_file;
@@ -40,6 +43,8 @@ struct dma_entry {
 	struct vfio_dma dma;		/* but for fd, which is the caller's to close */
 	struct kept_file *file;		/* in place of fd, or NULL */
 	struct chunk *chunk;		/* memory of the library's, or NULL */
+	void *bounced;			/* the caller's memory that this is a window for, or NULL */
+	size_t bounced_size;
 };
 
 struct vfio_space {
@@ -51,6 +56,8 @@ struct vfio_space {
 	TAILQ_HEAD(, chunk) chunks[VFIO_DMA_RW + 1];	/* that are carved, by direction */
 	uint32_t best_pages;
 	struct pages spare;		/* of a chunk that got empty; no device has it mapped */
+	struct physical_source *physical;	/* NULL: not needed yet */
+	size_t contiguous;		/* bytes of the chunk that was had last; 0: none was */
 	struct vfio_error error;
 };
 
@@ -60,9 +67,15 @@ struct vfio_space {
 int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 	     struct vfio_error *err);
 
-/* As vfio_dma_unmap(), vfio_dma_free(). */
+/* As vfio_dma_map(), vfio_dma_unmap(), vfio_dma_free(). */
+int maps_map(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err);
 int maps_remove(struct vfio_space *s, uint64_t iova, uint64_t size, struct vfio_error *err);
 int maps_free(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err);
+
+/* The map that dma was given, or that it is a piece of; NULL: there is none. */
+struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma);
+/* -ENOENT: nothing like dma is mapped. */
+int maps_not_there(const char *verb, const struct vfio_dma *dma, struct vfio_error *err);
 
 /* Forget every map; devices are not told. */
 void maps_clear(struct vfio_space *s);
@@ -94,8 +107,27 @@ bool iova_suits_all(struct vfio_space *s, uint64_t iova, uint64_t size);
 /* As vfio_dma_alloc(). */
 int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32_t prot,
 		 struct vfio_error *err);
+/* Memory that is a map of its own, of size bytes at least. */
+int chunks_window(struct vfio_space *s, size_t size, uint32_t prot, struct dma_entry **e,
+		  struct vfio_error *err);
 /* Its map has gone. */
 void chunk_finish(struct vfio_space *s, struct chunk *chunk);
+
+/* ---- addressing.c -------------------------------------------------------------------------- */
+
+/* VFIO_ADDRESS_PHYSICAL if a device of the space is given such; or a negative errno. */
+int addressing_mode(struct vfio_space *s, struct vfio_error *err);
+
+/*
+ * The one physical address of the memory, which every device can drive. -errnum: it is scattered.
+ */
+int addressing_find(struct vfio_space *s, const void *vaddr, size_t size, int errnum,
+		    uint64_t *iova, struct vfio_error *err);
+
+/* ---- bounce.c ------------------------------------------------------------------------------ */
+
+/* vfio_dma_map() with VFIO_DMA_BOUNCE. */
+int bounce_map(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err);
 
 /* ---- files.c ------------------------------------------------------------------------------- */
 
