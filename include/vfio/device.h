@@ -127,6 +127,18 @@ struct vfio_function_ops {
 	 * NULL.
 	 */
 	void (*config_written)(struct vfio_function *fn, unsigned int offset, unsigned int width);
+	/*
+	 * Both, or neither: the registers in configuration space are a real device's, and these reach
+	 * them, width being 1, 2 or 4 and dividing offset. The description's config is what they
+	 * held when the device was taken over. What the virtual function does not answer itself is
+	 * then read from the device and written to it at each access, and the device decides what
+	 * can be written. It is never told of MSI and MSI-X being enabled. reset leaves these
+	 * registers as they were, as sysfs's does, or puts them back. A device that has gone reads
+	 * as all ones.
+	 */
+	uint32_t (*config_read)(struct vfio_function *fn, unsigned int offset, unsigned int width);
+	void (*config_write)(struct vfio_function *fn, unsigned int offset, unsigned int width,
+			     uint32_t value);
 };
 
 /* ---- life -------------------------------------------------------------------------------- */

@@ -289,5 +289,7 @@ int function_build(struct vfio_function *fn, struct vfio_error *err)
 	hand_over(fn);
 	registers_behave(r, fn->config_size);
 	memcpy(r->power_on, r->value, CONFIG_MAX);
+	if (function_is_real(fn))
+		hardware_take(fn);
 	return 0;
 }

@@ -44,6 +44,27 @@ static ssize_t check_range(struct vfio_function *fn, uint64_t offset, size_t len
 	return r < 0 ? side_keep(fn, r) : r;
 }
 
+/* A chunk belongs to one capability, or to none. */
+static unsigned int chunk_width(const struct vfio_function *fn, unsigned int at, size_t len)
+{
+	const uint16_t *owner = fn->view.owner;
+	unsigned int width = natural_width(at, len, 4);
+
+	while (owner[at] != owner[at + width - 1] || owner[at] != owner[at + width / 2])
+		width /= 2;
+	return width;
+}
+
+/* A device is asked for what it answers itself, in the same chunks. */
+static void refresh(struct vfio_function *fn, unsigned int at, size_t len)
+{
+	for (unsigned int end = at + len, width; at < end; at += width) {
+		width = chunk_width(fn, at, end - at);
+		if (~le_get(fn->view.virt + at, width) & (width == 4 ? UINT32_MAX : (1u << 8 * width) - 1))
+			hardware_refresh(fn, at, width);
+	}
+}
+
 ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *buf, size_t len)
 {
 	uint8_t *out = buf;
@@ -51,6 +72,8 @@ ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *bu
 
 	if (r < 0)
 		return r;
+	if (function_is_real(fn))
+		refresh(fn, offset, len);
 	for (size_t i = 0; i < len; i++)
 		out[i] = config_byte(fn, offset + i);
 	return len;
@@ -62,14 +85,14 @@ ssize_t function_config_read(struct vfio_function *fn, uint64_t offset, void *bu
  */
 static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uint32_t mask)
 {
-	const struct registers *own = &fn->registers;
+	struct registers *own = &fn->registers;
 	struct outcome *o = &fn->side.outcome;
 	struct view *v = &fn->view;
 	uint32_t virt = le32_get(v->virt + at), write = le32_get(v->write + at) & mask;
 	uint32_t shadow = le32_get(v->shadow + at), clears = le32_get(own->clear + at);
 	uint32_t now = (shadow & virt) | (le32_get(own->value + at) & ~virt);
 	uint32_t taken = (write | le32_get(v->clear + at)) & mask, raw = taken & ~virt;
-	uint32_t clear = raw & clears, kept = le32_get(own->write + at) | clears;
+	uint32_t clear = raw & clears, kept = registers_kept(fn, at);
 	uint32_t wanted = (((value ^ now) & ~clear) | (value & now & clear)) & mask;
 
 	*o = (struct outcome){
@@ -80,7 +103,10 @@ static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uin
 		.refused = wanted & le32_get(v->policy + at),
 	};
 	le32_put(v->shadow + at, (shadow & ~(write & virt)) | (value & write & virt));
-	registers_write(&fn->registers, at, value, raw);
+	if (function_is_real(fn))
+		hardware_store(fn, at, value, raw & ~(clears & ~value));
+	else
+		registers_write(own, at, value, raw);
 }
 
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
@@ -92,6 +118,8 @@ static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t
 		value |= (uint32_t)in[i] << 8 * i;
 	if (at == PCI_COMMAND)
 		function_before_command(fn, value);
+	if (function_is_real(fn))
+		refresh(fn, at, width);
 	store(fn, at, value, mask);
 	side_stored(fn, width);
 	if (le32_get(fn->view.trapped + at) & mask)
@@ -114,6 +142,7 @@ EXPORT uint32_t vfio_function_config_read(struct vfio_function *fn, unsigned int
 {
 	if (!is_own_register(fn, offset, width))
 		return UINT32_MAX;
+	hardware_refresh(fn, offset, width);
 	return le_get(fn->registers.value + offset, width);
 }
 
@@ -122,22 +151,11 @@ EXPORT void vfio_function_config_write(struct vfio_function *fn, unsigned int of
 {
 	if (!is_own_register(fn, offset, width))
 		return;
-	le_put(fn->registers.value + offset, width, value);
+	registers_put(fn, offset, width, value, UINT32_MAX);
 	function_gate_dma(fn);
 }
 
 /* ---- the user's ---------------------------------------------------------------------------- */
-
-/* A chunk belongs to one capability, or to none. */
-static unsigned int chunk_width(const struct vfio_function *fn, unsigned int at, size_t len)
-{
-	const uint16_t *owner = fn->view.owner;
-	unsigned int width = natural_width(at, len, 4);
-
-	while (owner[at] != owner[at + width - 1] || owner[at] != owner[at + width / 2])
-		width /= 2;
-	return width;
-}
 
 /* Naturally aligned chunks of 4, 2 or 1 bytes, in ascending order, each with what it sets off. */
 ssize_t function_config_write(struct vfio_function *fn, uint64_t offset, const void *buf, size_t len)

@@ -11,14 +11,15 @@
 #include "function/function.h"
 
 /* What the user may write, and the device takes. */
-static void writable(const struct vfio_function *fn, unsigned int at, struct vfio_config_info *info)
+static void writable(struct vfio_function *fn, unsigned int at, struct vfio_config_info *info)
 {
 	const struct registers *own = &fn->registers;
 	const struct view *v = &fn->view;
 	uint32_t virt = le32_get(v->virt + at), write = le32_get(v->write + at);
 
+	hardware_refresh(fn, at, 4);
 	info->virt = virt;
-	info->write = write & (virt | le32_get(own->write + at));
+	info->write = write & (virt | (registers_kept(fn, at) & ~le32_get(own->clear + at)));
 	info->clear = (le32_get(v->clear + at) | (write & ~virt)) & le32_get(own->clear + at);
 	info->trapped = le32_get(v->trapped + at);
 	info->policy = le32_get(v->policy + at);

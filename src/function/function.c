@@ -117,7 +117,8 @@ static struct vfio_function *allocate(const struct vfio_function_ops *ops, void 
 
 	if (!fn)
 		return NULL;
-	fn->ops = ops;
+	memcpy(&fn->all_ops, ops, ops->size);
+	fn->ops = &fn->all_ops;
 	fn->state = state;
 	fn->err = &fn->no_handle;
 	policy_init(&fn->policy);
@@ -130,21 +131,37 @@ static struct vfio_function *allocate(const struct vfio_function_ops *ops, void 
 	return fn;
 }
 
+/* Those of programs that were made before config_read was there end before it. */
+static const char *check_ops(const struct vfio_function_ops *ops,
+			     const struct vfio_function_description *d)
+{
+	if (ops->size == offsetof(struct vfio_function_ops, config_read))
+		return NULL;
+	if (ops->size != sizeof(*ops))
+		return "the size of struct vfio_function_ops is wrong";
+	if (!ops->config_read != !ops->config_write)
+		return "config_read and config_write belong together";
+	if (ops->config_read && !d->config)
+		return "a real device's registers need the description's member config";
+	return NULL;
+}
+
 EXPORT int vfio_function_new(struct vfio_function **out,
 			     const struct vfio_function_description *description,
 			     const struct vfio_function_ops *ops, void *state,
 			     struct vfio_error *err)
 {
 	struct vfio_function *fn;
+	const char *what;
 	int r;
 
 	*out = NULL;
 	r = function_check(description, err);
 	if (r < 0)
 		return r;
-	if (ops->size != sizeof(*ops))
-		return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION, NULL,
-				 "the size of struct vfio_function_ops is wrong");
+	what = check_ops(ops, description);
+	if (what)
+		return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION, NULL, "%s", what);
 	fn = allocate(ops, state);
 	if (!fn)
 		return error_system(err, ENOMEM, "making a PCI function");

@@ -6,6 +6,7 @@
  *   check.c      does a description contradict itself?
  *   build.c      from a description to the function's own registers
  *   registers.c  the function's own registers in configuration space, as PCI has them behave
+ *   hardware.c   the same when they are a real device's
  *   view.c       what its user sees of them: who answers which bit, what a write does
  *   lists.c      the lists of capabilities that its user sees
  *   config.c     accesses to configuration space, through the view
@@ -57,6 +58,13 @@ struct registers {
 	uint8_t value[CONFIG_ROOM], power_on[CONFIG_ROOM];
 	uint8_t write[CONFIG_ROOM];	/* a write stores */
 	uint8_t clear[CONFIG_ROOM];	/* a one clears */
+};
+
+/* The registers are a real device's. */
+struct hardware {
+	uint16_t pm;			/* where its capability is, shown or not; 0: none */
+	uint8_t saved[CONFIG_ROOM];	/* what was in them before D3hot, which may lose it */
+	uint8_t ours[CONFIG_ROOM];	/* bits of registers.value that the device never sees */
 };
 
 /* What a write to a register sets off, after it was done. */
@@ -186,12 +194,14 @@ struct vfio_function {
 	struct vfio_function_description description;
 	struct vfio_area *areas[NUM_BARS];	/* our copies */
 	uint8_t *rom;
-	const struct vfio_function_ops *ops;
+	struct vfio_function_ops all_ops;	/* a copy: those of an older program are fewer */
+	const struct vfio_function_ops *ops;	/* that copy */
 	void *state;
 	uint32_t config_size;		/* 256 or 4096 */
 	struct layout layout;
 	struct msix_place msix;
 	struct registers registers;
+	struct hardware hardware;
 	struct view view;
 	uint8_t remembered;		/* I/O and memory enable, as the user wrote them last */
 	uint8_t power_state;		/* 0 to 3: D0 to D3hot */
@@ -226,6 +236,33 @@ int function_build(struct vfio_function *fn, struct vfio_error *err);
 void registers_behave(struct registers *r, unsigned int size);
 /* Of the four bytes at an offset only the bits in mask are written; of those that ones clear, too. */
 void registers_write(struct registers *r, unsigned int at, uint32_t value, uint32_t mask);
+/* Which of four bytes' bits are not read-only, as far as is known: a device knows better. */
+uint32_t registers_kept(const struct vfio_function *fn, unsigned int at);
+/* Of the width bytes at an offset the bits are what the virtual function, or the device, makes them. */
+void registers_put(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t value,
+		   uint32_t bits);
+
+/* hardware.c: functions whose registers are a real device's. */
+static inline bool function_is_real(const struct vfio_function *fn)
+{
+	return fn->ops->config_read;
+}
+/* registers.value becomes what the device has; a model's is what it is. */
+void hardware_refresh(struct vfio_function *fn, unsigned int at, unsigned int length);
+/* Bits are written, and registers.value becomes what has come of it. */
+void hardware_write(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t value,
+		    uint32_t bits);
+/* The same for bits of up to four bytes, by the smallest access that there is. */
+void hardware_store(struct vfio_function *fn, unsigned int at, uint32_t value, uint32_t bits);
+/* Of the dwords from start to end, what the table says can be written. */
+void hardware_restore(struct vfio_function *fn, const uint8_t *wanted, unsigned int start,
+		      unsigned int end);
+/* To D0. */
+void hardware_wake(struct vfio_function *fn);
+void hardware_take(struct vfio_function *fn);
+/* Four bytes of vital product data; false when the device did not do it. */
+bool hardware_vital_store(struct vfio_function *fn, uint16_t address, const uint8_t *data);
+bool hardware_vital_fetch(struct vfio_function *fn, uint16_t address, uint8_t *data);
 
 /* view.c */
 int function_view(struct vfio_function *fn);

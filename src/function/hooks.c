@@ -22,12 +22,17 @@ void function_before_command(struct vfio_function *fn, uint8_t value)
 {
 	const unsigned int bars = PCI_BASE_ADDRESS_0, length = PCI_CARDBUS_CIS - PCI_BASE_ADDRESS_0;
 	struct registers *r = &fn->registers;
-	uint8_t off = ~r->value[PCI_COMMAND] & r->write[PCI_COMMAND] & DECODERS;
-	bool lost = (value & fn->remembered & off) ||
-		    memcmp(r->value + bars, r->power_on + bars, length) != 0;
+	uint8_t off;
+	bool lost;
 
+	hardware_refresh(fn, PCI_COMMAND, bars + length - PCI_COMMAND);
+	off = ~r->value[PCI_COMMAND] & r->write[PCI_COMMAND] & DECODERS;
+	lost = (value & fn->remembered & off) ||
+	       memcmp(r->value + bars, r->power_on + bars, length) != 0;
 	fn->remembered = value & DECODERS;
 	if (lost && !fn->description.virtual_function) {
+		if (function_is_real(fn))
+			hardware_restore(fn, r->power_on, bars, PCI_ROM_ADDRESS + 4);
 		memcpy(r->value + bars, r->power_on + bars, length);
 		memcpy(r->value + PCI_ROM_ADDRESS, r->power_on + PCI_ROM_ADDRESS, 4);
 		side_note(fn, 0, VFIO_E_RESTORED, VFIO_BY_FUNCTION, NULL,
@@ -114,8 +119,9 @@ static void power_written(struct vfio_function *fn, unsigned int reg)
 {
 	uint8_t *at = fn->registers.value + reg;
 	uint8_t state = *at & PCI_PM_CTRL_STATE_MASK, was = fn->power_state;
+	bool real = function_is_real(fn);	/* then that is where it went, and nothing is lost */
 
-	if (!can_go(fn, state)) {
+	if (!real && !can_go(fn, state)) {
 		*at = (*at & ~PCI_PM_CTRL_STATE_MASK) | was;
 		side_undo(fn, reg, PCI_PM_CTRL_STATE_MASK);
 		side_note(fn, EINVAL, VFIO_E_POWER, VFIO_BY_FUNCTION,
@@ -127,7 +133,7 @@ static void power_written(struct vfio_function *fn, unsigned int reg)
 	fn->power_state = state;
 	function_gate_dma(fn);
 	/* Registers that are lost on the way to D0 are restored, so that only the model sees it. */
-	if (was == 3 && state == 0 && !(*at & PCI_PM_CTRL_NO_SOFT_RESET))
+	if (!real && was == 3 && state == 0 && !(*at & PCI_PM_CTRL_NO_SOFT_RESET))
 		function_reset_model(fn);
 	vectors_deliver(fn);
 }
@@ -183,17 +189,18 @@ static void reset_asked(struct vfio_function *fn, bool offered, unsigned int reg
 /* The device is never asked for more than the host has set its payload to; 6 and 7 mean nothing. */
 static void copy_read_request(struct vfio_function *fn)
 {
-	uint8_t *own = fn->registers.value + fn->layout.express + PCI_EXP_DEVCTL;
+	const unsigned int at = fn->layout.express + PCI_EXP_DEVCTL;
+	const uint8_t *own = fn->registers.value + at;
 	uint16_t user = le16_get(fn->view.shadow + fn->layout.express + PCI_EXP_DEVCTL);
-	uint16_t control = le16_get(own);
-	unsigned int size = (user & PCI_EXP_DEVCTL_READRQ) >> 12;
-	unsigned int payload = (control & PCI_EXP_DEVCTL_PAYLOAD) >> 5;
+	unsigned int size = (user & PCI_EXP_DEVCTL_READRQ) >> 12, payload;
 
 	if (size > 5)
 		return;
+	hardware_refresh(fn, at, 2);
+	payload = (le16_get(own) & PCI_EXP_DEVCTL_PAYLOAD) >> 5;
 	if (size < payload)
 		size = payload;
-	le16_put(own, (control & ~PCI_EXP_DEVCTL_READRQ) | size << 12);
+	registers_put(fn, at, 2, size << 12, PCI_EXP_DEVCTL_READRQ);
 }
 
 static void express_written(struct vfio_function *fn, unsigned int reg)

@@ -40,6 +40,9 @@ void function_intx_disable_changed(struct vfio_function *fn, bool disabled)
 	if (fn->irq.disabled == disabled)
 		return;
 	fn->irq.disabled = disabled;
+	if (function_is_real(fn))
+		hardware_write(fn, PCI_COMMAND, 2, disabled ? PCI_COMMAND_INTX_DISABLE : 0,
+			       PCI_COMMAND_INTX_DISABLE);
 	if (disabled)
 		fn->irq.masked = true;
 	else if (fn->irq.active == VFIO_PCI_INTX_IRQ_INDEX && fn->irq.masked)

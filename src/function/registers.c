@@ -47,3 +47,21 @@ void registers_write(struct registers *r, unsigned int at, uint32_t value, uint3
 
 	le32_put(r->value + at, ((now & ~write) | (value & write)) & ~(value & clear));
 }
+
+uint32_t registers_kept(const struct vfio_function *fn, unsigned int at)
+{
+	const struct registers *r = &fn->registers;
+
+	return function_is_real(fn) ? UINT32_MAX : le32_get(r->write + at) | le32_get(r->clear + at);
+}
+
+void registers_put(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t value,
+		   uint32_t bits)
+{
+	uint8_t *own = fn->registers.value + at;
+
+	if (function_is_real(fn))
+		hardware_write(fn, at, width, value, bits);
+	else
+		le_put(own, width, (le_get(own, width) & ~bits) | (value & bits));
+}

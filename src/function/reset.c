@@ -10,7 +10,9 @@
 
 static void go_to_d0(struct vfio_function *fn)
 {
-	if (fn->layout.pm)
+	if (function_is_real(fn))
+		hardware_wake(fn);
+	else if (fn->layout.pm)
 		fn->registers.value[fn->layout.pm + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
 	fn->power_state = 0;
 	function_gate_dma(fn);
@@ -50,6 +52,8 @@ int function_reset_model(struct vfio_function *fn)
 	r = try_reset(fn);
 	fn->resets += r == 0;
 	fn->last_reset = r;
+	hardware_refresh(fn, PCI_COMMAND, 2);
+	function_gate_dma(fn);
 	if (r < 0)
 		side_note(fn, -r, VFIO_E_RESET, VFIO_BY_MODEL, NULL, "%s could not be reset",
 			  fn->description.name);
@@ -99,6 +103,20 @@ static void forget_user(struct vfio_function *fn)
 	fn->side.before = fn->side.count;
 }
 
+/* A device's: bus mastering ends first, and what cannot be written stays. */
+static void registers_power_on(struct vfio_function *fn)
+{
+	struct registers *r = &fn->registers;
+
+	if (function_is_real(fn)) {
+		hardware_write(fn, PCI_COMMAND, 2, 0, PCI_COMMAND_MASTER);
+		hardware_wake(fn);
+		hardware_restore(fn, r->power_on, 0, fn->config_size);
+	}
+	memcpy(r->value, r->power_on, CONFIG_MAX);
+	hardware_refresh(fn, PCI_COMMAND, 2);
+}
+
 /*
  * As nobody has used it yet: no interrupt, no map, configuration space and memory as built. The
  * model is reset last, so that what it does is not undone. If it cannot be, the device is not fit
@@ -109,7 +127,7 @@ int function_power_on(struct vfio_function *fn)
 	int r;
 
 	forget_user(fn);
-	memcpy(fn->registers.value, fn->registers.power_on, CONFIG_MAX);
+	registers_power_on(fn);
 	memcpy(fn->view.shadow, fn->view.power_on, CONFIG_MAX);
 	if (fn->vpd.size)
 		memcpy(fn->vpd.bytes, fn->vpd.power_on, fn->vpd.size);
@@ -140,12 +158,13 @@ int function_recycle(struct vfio_function *fn)
 	if (!fn->policy.keep)
 		return function_power_on(fn);
 	forget_user(fn);
-	fn->registers.value[PCI_COMMAND] &= ~PCI_COMMAND_MASTER;
+	registers_put(fn, PCI_COMMAND, 2, 0, PCI_COMMAND_MASTER);
 	function_gate_dma(fn);
 	return function_memory_renew(fn, true, fn->err);
 }
 
-EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
+/* What a reset does to the registers of a model. */
+static void lose_registers(struct vfio_function *fn)
 {
 	struct registers *r = &fn->registers;
 
@@ -155,5 +174,13 @@ EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
 		le32_put(bar, fn->description.bars[i].size ? le32_get(bar) & 0xf : 0);
 	}
 	le16_put(r->value + PCI_COMMAND, 0);
+}
+
+EXPORT void vfio_function_backdoor_reset(struct vfio_function *fn)
+{
+	if (function_is_real(fn))
+		hardware_refresh(fn, PCI_COMMAND, PCI_CARDBUS_CIS - PCI_COMMAND);
+	else
+		lose_registers(fn);
 	go_to_d0(fn);
 }

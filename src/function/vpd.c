@@ -29,8 +29,18 @@ int function_vpd_init(struct vfio_function *fn)
 	return 0;
 }
 
-static bool store(struct vital *v, uint16_t address, const uint8_t *data)
+/* A real device has its own, unless the description has others for it. */
+static bool is_real(const struct vfio_function *fn)
 {
+	return function_is_real(fn) && !fn->vpd.size;
+}
+
+static bool store(struct vfio_function *fn, uint16_t address, const uint8_t *data)
+{
+	struct vital *v = &fn->vpd;
+
+	if (is_real(fn))
+		return hardware_vital_store(fn, address, data);
 	if (!is_aligned(address, 4) || !is_inside(address, 4, v->size))
 		return false;
 	memcpy(v->bytes + address, data, 4);
@@ -38,8 +48,12 @@ static bool store(struct vital *v, uint16_t address, const uint8_t *data)
 }
 
 /* Past the end there are zeros. */
-static bool fetch(const struct vital *v, uint16_t address, uint8_t *data)
+static bool fetch(struct vfio_function *fn, uint16_t address, uint8_t *data)
 {
+	const struct vital *v = &fn->vpd;
+
+	if (is_real(fn))
+		return hardware_vital_fetch(fn, address, data);
 	if (!v->size)
 		return false;
 	for (unsigned int i = 0; i < 4; i++)
@@ -53,11 +67,15 @@ void function_vpd_written(struct vfio_function *fn, unsigned int reg)
 	uint8_t *cap = fn->view.shadow + fn->layout.vpd;
 	uint16_t word = le16_get(cap + PCI_VPD_ADDR), address = word & PCI_VPD_ADDR_MASK;
 	bool write = word & PCI_VPD_ADDR_F;
-	bool done = write ? store(&fn->vpd, address, cap + PCI_VPD_DATA)
-			  : fetch(&fn->vpd, address, cap + PCI_VPD_DATA);
+	bool done = write ? store(fn, address, cap + PCI_VPD_DATA)
+			  : fetch(fn, address, cap + PCI_VPD_DATA);
 
 	if (done)
 		le16_put(cap + PCI_VPD_ADDR, word ^ PCI_VPD_ADDR_F);
+	else if (is_real(fn))
+		side_note(fn, EIO, VFIO_E_VPD, VFIO_BY_MODEL, "write only at multiples of 4",
+			  "vital product data at %#x cannot be %s: the device does not do it", address,
+			  write ? "written" : "read");
 	else
 		side_note(fn, EINVAL, VFIO_E_VPD, VFIO_BY_FUNCTION,
 			  "write only at multiples of 4, inside of what there is",
