@@ -289,6 +289,9 @@ uint32_t function_bar_mask(const struct vfio_function *fn, unsigned int reg);
 /* Give each BAR and the ROM's the form in which it is read. */
 void function_size_bars(struct vfio_function *fn);
 void function_run_hooks(struct vfio_function *fn, unsigned int start, unsigned int end);
+/* From one power state to another; what cannot be is noted. cap: of power management. */
+bool function_can_go(struct vfio_function *fn, unsigned int cap, unsigned int from,
+		     unsigned int to);
 void function_before_command(struct vfio_function *fn, uint8_t value);
 
 /* vpd.c */

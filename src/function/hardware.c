@@ -118,6 +118,10 @@ static void put_power(struct vfio_function *fn, unsigned int at, unsigned int wi
 	unsigned int from = power_state(fn);
 	unsigned int to = value >> 8 * (power - at) & PCI_PM_CTRL_STATE_MASK;
 
+	if (!function_can_go(fn, fn->hardware.pm, from, to)) {
+		bits &= ~(PCI_PM_CTRL_STATE_MASK << 8 * (power - at));
+		to = from;
+	}
 	if (to == 3 && from != 3)
 		save(fn);
 	put(fn, at, width, value, bits);

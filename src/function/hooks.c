@@ -101,17 +101,26 @@ void function_size_bars(struct vfio_function *fn)
 /* ---- power -------------------------------------------------------------------------------- */
 
 /* D1 and D2 are optional, and there is no way back from deeper states but to D0. */
-static bool can_go(const struct vfio_function *fn, unsigned int state)
+static bool can_go(uint16_t pmc, unsigned int from, unsigned int to)
 {
-	uint16_t pmc = le16_get(fn->registers.value + fn->layout.pm + PCI_PM_PMC);
-
-	if (state && state < fn->power_state)
+	if (to && to < from)
 		return false;
-	if (state == 1)
+	if (to == 1)
 		return pmc & PCI_PM_CAP_D1;
-	if (state == 2)
+	if (to == 2)
 		return pmc & PCI_PM_CAP_D2;
 	return true;
+}
+
+bool function_can_go(struct vfio_function *fn, unsigned int cap, unsigned int from, unsigned int to)
+{
+	if (can_go(le16_get(fn->registers.value + cap + PCI_PM_PMC), from, to))
+		return true;
+	side_note(fn, EINVAL, VFIO_E_POWER, VFIO_BY_FUNCTION,
+		  "PMC, in the power management capability, says which there are",
+		  "a write asked for power state D%u, which the device lacks, or cannot reach from "
+		  "D%u", to, from);
+	return false;
 }
 
 /* A write that asks for what cannot be changes nothing (PCI PM 1.2, 3.2.4). */
@@ -121,13 +130,9 @@ static void power_written(struct vfio_function *fn, unsigned int reg)
 	uint8_t state = *at & PCI_PM_CTRL_STATE_MASK, was = fn->power_state;
 	bool real = function_is_real(fn);	/* then that is where it went, and nothing is lost */
 
-	if (!real && !can_go(fn, state)) {
+	if (!real && !function_can_go(fn, fn->layout.pm, was, state)) {
 		*at = (*at & ~PCI_PM_CTRL_STATE_MASK) | was;
 		side_undo(fn, reg, PCI_PM_CTRL_STATE_MASK);
-		side_note(fn, EINVAL, VFIO_E_POWER, VFIO_BY_FUNCTION,
-			  "PMC, in the power management capability, says which there are",
-			  "a write asked for power state D%u, which the device lacks, or cannot "
-			  "reach from D%u", state, was);
 		return;
 	}
 	fn->power_state = state;

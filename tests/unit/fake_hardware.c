@@ -41,9 +41,8 @@ static void moved(struct fake_hardware *h, unsigned int from)
 {
 	uint16_t control = fake_get(h, FAKE_PM + PCI_PM_CTRL, 2);
 
-	if ((control & PCI_PM_CTRL_STATE_MASK) == 1)	/* it has no D1 */
-		fake_put(h, FAKE_PM + PCI_PM_CTRL, 2, (control & ~PCI_PM_CTRL_STATE_MASK) | from);
-	else if (from == 3 && !(control & (PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_NO_SOFT_RESET)))
+	/* It has no D1, but shows what was written, as QEMU's devices do. */
+	if (from == 3 && !(control & (PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_NO_SOFT_RESET)))
 		lose(h);
 }
 
