@@ -148,14 +148,14 @@ static bool touches(const struct vfio_bar_description *bar, uint64_t offset, uin
 	return false;
 }
 
-/* What can be mapped is not guarded: no vector may lie there. */
+/* What can be mapped is not guarded: no vector may lie there. A real device keeps its pending bits itself. */
 int function_check_areas(const struct vfio_function *fn, struct vfio_error *err)
 {
 	const struct vfio_bar_description *bars = fn->description.bars;
 	const struct msix_place *m = &fn->msix;
 
 	if ((m->table_bar >= NUM_BARS || !touches(&bars[m->table_bar], m->table, m->table_size)) &&
-	    (m->pending_bar >= NUM_BARS ||
+	    (m->pending_bar >= NUM_BARS || function_is_real(fn) ||
 	     !touches(&bars[m->pending_bar], m->pending, m->pending_size)))
 		return 0;
 	return error_set(err, EINVAL, VFIO_E_DESCRIPTION, VFIO_BY_FUNCTION,

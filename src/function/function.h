@@ -105,6 +105,7 @@ struct msix_place {
 struct bar_memory {
 	uint8_t *base;
 	int fd;
+	bool given;			/* both are a back end's: a device's registers */
 };
 
 struct interrupts {
@@ -305,6 +306,11 @@ ssize_t function_write(struct vfio_function *fn, uint32_t region, uint64_t offse
 		       size_t len);
 int function_memory_renew(struct vfio_function *fn, bool keep, struct vfio_error *err);
 void function_memory_free(struct vfio_function *fn);
+/* The areas of a BAR are these, which stay the caller's, and are not renewed. */
+void function_memory_give(struct vfio_function *fn, unsigned int bar, uint8_t *base, int fd);
+/* One access of 1, 2, 4 or 8 bytes, naturally aligned. */
+uint64_t function_memory_read(const uint8_t *at, unsigned int width);
+void function_memory_write(uint8_t *at, unsigned int width, uint64_t value);
 
 /* irq.c */
 int function_irqs_init(struct vfio_function *fn);

@@ -16,14 +16,30 @@
 
 /* ---- memory areas ------------------------------------------------------------------------- */
 
+static void drop_bar(struct bar_memory *m, uint64_t size)
+{
+	if (m->base)
+		munmap(m->base, size);
+	m->base = NULL;
+	fd_close(&m->fd);
+}
+
 void function_memory_free(struct vfio_function *fn)
 {
 	for (unsigned int i = 0; i < NUM_BARS; i++) {
-		if (fn->memory[i].base)
-			munmap(fn->memory[i].base, fn->description.bars[i].size);
-		fd_close(&fn->memory[i].fd);
-		fn->memory[i].base = NULL;
+		struct bar_memory *m = &fn->memory[i];
+
+		if (!m->given)
+			drop_bar(m, fn->description.bars[i].size);
 	}
+}
+
+void function_memory_give(struct vfio_function *fn, unsigned int bar, uint8_t *base, int fd)
+{
+	struct bar_memory *m = &fn->memory[bar];
+
+	drop_bar(m, fn->description.bars[bar].size);
+	*m = (struct bar_memory){ .base = base, .fd = fd, .given = true };
 }
 
 /* A memory file that whoever holds it can neither shrink nor grow. */
@@ -102,7 +118,8 @@ static int renew_bar(struct vfio_function *fn, unsigned int i, bool keep)
 int function_memory_renew(struct vfio_function *fn, bool keep, struct vfio_error *err)
 {
 	for (unsigned int i = 0; i < NUM_BARS; i++) {
-		int r = fn->description.bars[i].nareas ? renew_bar(fn, i, keep) : 0;
+		bool ours = fn->description.bars[i].nareas && !fn->memory[i].given;
+		int r = ours ? renew_bar(fn, i, keep) : 0;
 
 		if (r < 0)
 			return error_system(err, -r, "making the memory of BAR %u", i);
@@ -178,7 +195,7 @@ static enum place place_of(const struct vfio_function *fn, unsigned int i, uint6
 }
 
 /* One access of 1, 2, 4 or 8 bytes to memory that somebody else may be writing. */
-static uint64_t memory_read(const uint8_t *at, unsigned int width)
+uint64_t function_memory_read(const uint8_t *at, unsigned int width)
 {
 	switch (width) {
 	case 1: return *(const volatile uint8_t *)at;
@@ -188,7 +205,7 @@ static uint64_t memory_read(const uint8_t *at, unsigned int width)
 	}
 }
 
-static void memory_write(uint8_t *at, unsigned int width, uint64_t value)
+void function_memory_write(uint8_t *at, unsigned int width, uint64_t value)
 {
 	switch (width) {
 	case 1: *(volatile uint8_t *)at = value; break;
@@ -210,7 +227,7 @@ static uint64_t bar_read(struct vfio_function *fn, unsigned int bar, uint64_t of
 {
 	switch (place_of(fn, bar, offset)) {
 	case MEMORY:
-		return memory_read(fn->memory[bar].base + offset, width);
+		return function_memory_read(fn->memory[bar].base + offset, width);
 	case MSIX_TABLE:
 		return UINT64_MAX;	/* vectors belong to SET_IRQS, as in the kernel */
 	case MSIX_PENDING:
@@ -226,7 +243,7 @@ static void bar_write(struct vfio_function *fn, unsigned int bar, uint64_t offse
 {
 	switch (place_of(fn, bar, offset)) {
 	case MEMORY:
-		memory_write(fn->memory[bar].base + offset, width, value);
+		function_memory_write(fn->memory[bar].base + offset, width, value);
 		doorbells_written(fn, bar, offset, width);
 		break;
 	case MSIX_TABLE:
