@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The contract over a virtual function in this process: the thinnest back end there is. */
+#include "backends/inprocess.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "backends/backends.h"
 #include "base/error.h"
 #include "function/function.h"
-
-struct inprocess {
-	struct vfio_dev dev;
-	struct vfio_function *fn;
-};
 
 static struct vfio_function *function_of(struct vfio_dev *dev)
 {
@@ -130,7 +127,7 @@ static void in_close(struct vfio_dev *dev)
 	free(dev);
 }
 
-static const struct backend inprocess = {
+const struct backend inprocess_backend = {
 	.name = "inprocess",
 	.info = in_info,
 	.region = in_region,
@@ -161,7 +158,7 @@ int inprocess_open(struct vfio_dev **dev, struct vfio_function *fn, struct vfio_
 	*dev = NULL;
 	if (!in)
 		return error_system(err, ENOMEM, "opening a device in this process");
-	in->dev.backend = &inprocess;
+	in->dev.backend = &inprocess_backend;
 	in->fn = fn;
 	fn->err = &in->dev.error;
 	*dev = &in->dev;

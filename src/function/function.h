@@ -108,6 +108,17 @@ struct bar_memory {
 	bool given;			/* both are a back end's: a device's registers */
 };
 
+/*
+ * A real pin, whose assertions go to the user's eventfd past the function. Like the function's own it
+ * fires once, and is masked then until it is armed again.
+ */
+struct line {
+	/* Signal the eventfd when the pin is asserted; armed already, it stays so. */
+	int (*arm)(struct line *line, int eventfd, struct vfio_error *err);
+	/* Not any more; before the eventfd is closed. */
+	void (*disarm)(struct line *line);
+};
+
 struct interrupts {
 	uint32_t active;		/* VFIO_PCI_INTX_IRQ_INDEX, MSI, MSI-X or NO_INDEX */
 	int intx;			/* eventfd or -1 */
@@ -210,6 +221,7 @@ struct vfio_function {
 	uint32_t rom_size;		/* of the BAR, a power of two; 0: none */
 	struct bar_memory memory[NUM_BARS];
 	struct interrupts irq;
+	struct line *line;		/* or NULL: the model says when its pin is asserted */
 	struct signaler signaler;
 	int events;			/* an epoll instance, with … */
 	LIST_HEAD(, watch) watches;	/* … the model's descriptors */
@@ -329,6 +341,8 @@ static inline bool irq_is_named(const struct irq_request *q, uint32_t i)
 bool irq_can_deliver(const struct vfio_function *fn, uint32_t index);
 
 /* intx.c */
+/* Nobody is told of it any more. */
+void intx_close(struct vfio_function *fn);
 int intx_trigger(struct vfio_function *fn, const struct irq_request *q);
 int intx_set_mask(struct vfio_function *fn, const struct irq_request *q);
 void function_intx_disable_changed(struct vfio_function *fn, bool disabled);

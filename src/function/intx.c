@@ -19,19 +19,47 @@ static void deliver(struct vfio_function *fn)
 {
 	struct interrupts *irq = &fn->irq;
 
-	if (irq->active != VFIO_PCI_INTX_IRQ_INDEX || !irq->asserted || irq->masked ||
+	if (fn->line || irq->active != VFIO_PCI_INTX_IRQ_INDEX || !irq->asserted || irq->masked ||
 	    is_disabled(fn) || irq->intx < 0)
 		return;
 	irq->masked = true;
 	signaler_signal(&fn->signaler, irq->intx);
 }
 
-static void unmask(struct vfio_function *fn)
+static int arm(struct vfio_function *fn)
+{
+	struct interrupts *irq = &fn->irq;
+
+	if (!fn->line || irq->masked || irq->intx < 0)
+		return 0;
+	return side_keep(fn, fn->line->arm(fn->line, irq->intx, fn->err));
+}
+
+static void disarm(struct vfio_function *fn)
+{
+	if (fn->line && fn->irq.intx >= 0)
+		fn->line->disarm(fn->line);
+}
+
+static void mask(struct vfio_function *fn)
+{
+	fn->irq.masked = true;
+	disarm(fn);
+}
+
+static int unmask(struct vfio_function *fn)
 {
 	if (is_disabled(fn))
-		return;
+		return 0;
 	fn->irq.masked = false;
 	deliver(fn);
+	return arm(fn);
+}
+
+/* A line may have fired, and be masked, without a word to us. */
+static bool may_be_masked(const struct vfio_function *fn)
+{
+	return fn->irq.masked || fn->line;
 }
 
 /* The INTx disable bit of the Command register masks and unmasks, too. */
@@ -44,7 +72,7 @@ void function_intx_disable_changed(struct vfio_function *fn, bool disabled)
 		hardware_write(fn, PCI_COMMAND, 2, disabled ? PCI_COMMAND_INTX_DISABLE : 0,
 			       PCI_COMMAND_INTX_DISABLE);
 	if (disabled)
-		fn->irq.masked = true;
+		mask(fn);
 	else if (fn->irq.active == VFIO_PCI_INTX_IRQ_INDEX && fn->irq.masked)
 		unmask(fn);
 }
@@ -60,21 +88,36 @@ static int set_eventfd(struct vfio_function *fn, const struct irq_request *q)
 	if (!active && !irq_can_deliver(fn, VFIO_PCI_INTX_IRQ_INDEX))
 		return irq_refuse(fn, ENODEV, VFIO_E_UNDELIVERABLE, q,
 				  "the policy host-lacks names INTx");
+	disarm(fn);
 	r = irq_replace_eventfd(fn, q, &irq->intx, q->fds[0]);
-	if (r < 0)
+	if (r < 0) {
+		arm(fn);
 		return r;
+	}
 	if (!active) {
 		irq->active = VFIO_PCI_INTX_IRQ_INDEX;
 		irq->masked = is_disabled(fn);
 	}
 	deliver(fn);
-	return 0;
+	r = arm(fn);
+	if (r < 0)
+		intx_close(fn);
+	return r;
 }
 
 void intx_forget_rearm(struct vfio_function *fn)
 {
 	events_forget_edge(fn, fn->irq.unmask);
 	fd_close(&fn->irq.unmask);
+}
+
+void intx_close(struct vfio_function *fn)
+{
+	disarm(fn);
+	fd_close(&fn->irq.intx);
+	intx_forget_rearm(fn);
+	if (fn->irq.active == VFIO_PCI_INTX_IRQ_INDEX)
+		fn->irq.active = NO_INDEX;
 }
 
 int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
@@ -85,9 +128,7 @@ int intx_trigger(struct vfio_function *fn, const struct irq_request *q)
 	if (q->count == 0) {
 		if (!active || !(q->flags & VFIO_IRQ_SET_DATA_NONE))
 			return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "INTx is not active");
-		fd_close(&irq->intx);
-		intx_forget_rearm(fn);
-		irq->active = NO_INDEX;
+		intx_close(fn);
 		return 0;
 	}
 	if (q->flags & VFIO_IRQ_SET_DATA_EVENTFD)
@@ -133,7 +174,7 @@ static int unmask_by_eventfd(struct vfio_function *fn, const struct irq_request 
 
 void intx_rearm(struct vfio_function *fn)
 {
-	if (fn->irq.unmask >= 0 && fd_take(fn->irq.unmask) && fn->irq.masked)
+	if (fn->irq.unmask >= 0 && fd_take(fn->irq.unmask) && may_be_masked(fn))
 		unmask(fn);
 }
 
@@ -146,9 +187,9 @@ int intx_set_mask(struct vfio_function *fn, const struct irq_request *q)
 	if (!irq_is_named(q, 0))
 		return 0;
 	if (q->flags & VFIO_IRQ_SET_ACTION_MASK)
-		fn->irq.masked = true;
-	else if (fn->irq.masked)
-		unmask(fn);
+		mask(fn);
+	else if (may_be_masked(fn))
+		return unmask(fn);
 	return 0;
 }
 

@@ -240,8 +240,7 @@ void function_irqs_clear(struct vfio_function *fn)
 {
 	if (fn->irq.allocated)
 		vectors_disable(fn);
-	fd_close(&fn->irq.intx);
-	intx_forget_rearm(fn);
+	intx_close(fn);
 	fd_close(&fn->irq.err);
 	fd_close(&fn->irq.req);
 	fn->irq.active = NO_INDEX;
