@@ -164,6 +164,12 @@ struct backend {
 	 */
 	int (*doorbells)(struct vfio_dev *dev, uint32_t region, struct doorbell *list,
 			 unsigned int max);
+	/*
+	 * Open the device called name so that memory of both is kept once. 1, without a record: that
+	 * cannot be with these two. NULL: it never can.
+	 */
+	int (*open_beside)(struct vfio_dev *beside, struct vfio_dev **dev, const char *name,
+			   struct vfio_error *err);
 	/* Frees dev. */
 	void (*close)(struct vfio_dev *dev);
 };

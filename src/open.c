@@ -49,18 +49,6 @@ static const struct {
 	{ "unsafe-noiommu:", noiommu_open },
 };
 
-/* Does it look like [dddd:]bb:dd.f? */
-static bool is_address(const char *s)
-{
-	return !s[strspn(s, "0123456789abcdefABCDEF:.")] && strchr(s, ':') && strchr(s, '.');
-}
-
-/* vfio3: a node of the kernel's. */
-static bool is_node(const char *s)
-{
-	return strncmp(s, "vfio", 4) == 0 && s[4] && !s[4 + strspn(s + 4, "0123456789")];
-}
-
 static bool is_module_name(const char *s)
 {
 	size_t len = strcspn(s, ",");
@@ -81,10 +69,8 @@ static int open_by_name(struct vfio_dev **dev, const char *name, struct vfio_err
 		if (strncmp(name, schemes[i].prefix, len) == 0)
 			return schemes[i].open(dev, name + len, err);
 	}
-	if (is_address(name))
-		return kernel_open_address(dev, name, err);
-	if (is_node(name))
-		return kernel_open_node(dev, name, err);
+	if (kernel_is_name(name))
+		return kernel_open(dev, name, err);
 	if (is_module_name(name))
 		return module_open(dev, name, err);
 	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,

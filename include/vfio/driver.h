@@ -539,6 +539,15 @@ const struct vfio_error *vfio_space_last_error(const struct vfio_space *space);
  */
 int vfio_space_attach(struct vfio_space *space, struct vfio_dev *dev);
 
+/*
+ * vfio_open() and vfio_space_attach() in one. Devices of the kernel's that one space opens share what
+ * the kernel keeps memory in: it is pinned, and counted against the memlock limit, once for all of
+ * them; and several devices of one IOMMU group, which has one user at a time, can be opened. On
+ * failure *dev is NULL and *err, unless err is NULL, says why.
+ */
+int vfio_space_open(struct vfio_space *space, struct vfio_dev **dev, const char *name,
+		    struct vfio_error *err);
+
 /* Take the maps from the device, which has a space of its own again. -ENOENT: it is not attached. */
 int vfio_space_detach(struct vfio_dev *dev);
 

@@ -21,9 +21,12 @@ int module_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 int socket_open_path(struct vfio_dev **dev, const char *path, struct vfio_error *err);
 int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err);
 
-/* kernel_open.c: a device of the kernel's VFIO, by its PCI address, or as vfioN by its node. */
-int kernel_open_address(struct vfio_dev **dev, const char *name, struct vfio_error *err);
-int kernel_open_node(struct vfio_dev **dev, const char *name, struct vfio_error *err);
+/*
+ * kernel_open.c: a device of the kernel's VFIO, by its PCI address, or as vfioN by its node; and does
+ * the name look like one of those?
+ */
+bool kernel_is_name(const char *name);
+int kernel_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
 /* sysfs.c: any PCI device, only to look at: its address, or its folder in some sysfs. */
 int sysfs_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);

@@ -13,7 +13,9 @@
 #define CDEV_BIND_IOMMUFD  _IO(';', 0x76)
 #define CDEV_ATTACH        _IO(';', 0x77)
 
+#define IOMMUFD_DESTROY     _IO(';', 0x80)
 #define IOMMUFD_IOAS_ALLOC  _IO(';', 0x81)
+#define IOMMUFD_COPY        _IO(';', 0x83)
 #define IOMMUFD_IOVA_RANGES _IO(';', 0x84)
 #define IOMMUFD_MAP         _IO(';', 0x85)
 #define IOMMUFD_UNMAP       _IO(';', 0x86)
@@ -36,6 +38,15 @@ struct cdev_attach {
 struct iommufd_alloc {
 	uint32_t size, flags;
 	uint32_t id;			/* out */
+};
+
+struct iommufd_destroy {
+	uint32_t size, id;
+};
+
+struct iommufd_copy {
+	uint32_t size, flags, to, from;
+	uint64_t length, to_iova, from_iova;
 };
 
 struct iommufd_range {
@@ -61,6 +72,8 @@ struct iommufd_unmap {
 _Static_assert(sizeof(struct cdev_bind) == 16, "VFIO_DEVICE_BIND_IOMMUFD");
 _Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
 _Static_assert(sizeof(struct iommufd_alloc) == 12, "IOMMU_IOAS_ALLOC");
+_Static_assert(sizeof(struct iommufd_destroy) == 8, "IOMMU_DESTROY");
+_Static_assert(sizeof(struct iommufd_copy) == 40, "IOMMU_IOAS_COPY");
 _Static_assert(sizeof(struct iommufd_ranges) == 32, "IOMMU_IOAS_IOVA_RANGES");
 _Static_assert(sizeof(struct iommufd_map) == 40, "IOMMU_IOAS_MAP");
 _Static_assert(sizeof(struct iommufd_unmap) == 24, "IOMMU_IOAS_UNMAP");

@@ -8,6 +8,7 @@
  *   kernel_open.c     the two device strings; which road to take
  *   kernel_group.c    the older road: group, container, type1
  *   kernel_cdev.c     the newer one: device node, iommufd, IOAS
+ *   kernel_space.c    what devices that see the same memory share of it
  *   kernel_device.c   the contract over the device's descriptor, which is the same on both
  *   kernel_region.c   its regions
  *   kernel_dma.c      its memory
@@ -44,11 +45,22 @@ struct kernel_place {
 
 struct kernel;
 
-/* One of the two roads to the IOMMU. Each call returns 0 or a negative errno, without a record. */
+/*
+ * One of the two roads to the IOMMU, or a third. Each call returns 0 or a negative errno, without a
+ * record.
+ *
+ * A back end of this kind has a place (kernel_find()), makes a struct kernel of it with
+ * kernel_new(), fills in iommu, device and what its space has (container and the group with
+ * kernel_space_add_group(), or iommufd), and then calls kernel_start(); its struct backend has the
+ * calls below, and kernel_close() undoes whatever was done.
+ */
 struct kernel_iommu {
 	int (*map)(struct kernel *k, uint64_t iova, uint64_t size, void *vaddr, uint32_t prot);
 	/* Whole maps only, or (0, DMA_ALL); that there is none is no error. */
 	int (*unmap)(struct kernel *k, uint64_t iova, uint64_t size);
+	/* What from has there, k gets, too. NULL: devices that share a space share all of it. */
+	int (*copy)(struct kernel *k, const struct kernel *from, uint64_t iova, uint64_t size,
+		    uint32_t prot);
 	int (*ranges)(struct kernel *k, struct feature_iova_ranges *q);
 	/* How many more maps there can be; UINT64_MAX: no such limit. */
 	int (*maps_left)(struct kernel *k, uint64_t *left);
@@ -57,22 +69,44 @@ struct kernel_iommu {
 		     uint64_t *bitmap, size_t bytes);
 };
 
+#define KERNEL_USERS 62			/* of a space: as many as a word has bits behind the direction */
+
+struct kernel_group {
+	int64_t number;
+	int fd;
+	unsigned int users;		/* 0: no group */
+};
+
+/* Where the kernel keeps memory: for one device, or for several that see the same. */
+struct kernel_space {
+	int container;			/* the older road; else -1 */
+	int iommufd;			/* the newer one; else -1 */
+	struct kernel *users[KERNEL_USERS];
+	unsigned int nusers;
+	struct kernel_group groups[KERNEL_USERS];
+	/* The word is the direction and KERNEL_USER() of each that has it; the value is vaddr. */
+	struct range_map maps;
+	uint64_t bytes;			/* that are mapped */
+};
+
+#define KERNEL_USER(k) ((uint64_t)(VFIO_DMA_RW + 1) << (k)->number)
+
 struct kernel {
 	struct vfio_dev dev;
+	const struct kernel_roots *roots;
 	struct kernel_place place;
 	const struct kernel_iommu *iommu;
+	struct kernel_space *space;	/* which it is in, */
+	unsigned int number;		/* and among its users */
+	struct kernel_group *group;	/* the older road; else NULL */
 	int device;			/* what everything is asked of */
-	int group, container;		/* the older road; else -1 */
-	int iommufd;			/* the newer one; else -1 */
-	uint32_t ioas;
+	uint32_t ioas;			/* the newer road: its own, or that of others of the space */
 	struct vfio_device_info info;
 	struct vfio_region regions[KERNEL_REGIONS];
 	bool asked[KERNEL_REGIONS];
 	uint64_t msix_start, msix_end;	/* the pages of the MSI-X table, in msix_bar */
 	uint32_t msix_bar;
 	uint8_t header[64];		/* of configuration space, when it was opened */
-	struct range_map maps;		/* the word is the direction */
-	uint64_t bytes;			/* that are mapped */
 	struct vfio_isolation isolation;
 };
 
@@ -163,11 +197,45 @@ int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
 
 /* ---- kernel_group.c, kernel_cdev.c ----------------------------------------------------------- */
 
-/* Open the device at k->place. What was done when this fails is undone by the backend's close(). */
-int kernel_group_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err);
-int kernel_cdev_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err);
+/*
+ * Open the device at k->place in k->space. What was done when this fails is undone by kernel_close().
+ * KERNEL_ELSEWHERE: the container of the others cannot take it.
+ */
+int kernel_group_open(struct kernel *k, struct vfio_error *err);
+int kernel_cdev_open(struct kernel *k, struct vfio_error *err);
+
+#define KERNEL_ELSEWHERE 1
+
+/* An IOAS of the space's iommufd that nobody uses any more. */
+void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas);
+
+/* ---- kernel_space.c -------------------------------------------------------------------------- */
+
+/* k becomes a user of s, or, where that is NULL, of a new one. 0, -ENOMEM, -ENOSPC. */
+int kernel_space_join(struct kernel_space *s, struct kernel *k);
+
+/* The device is closed: its maps and its group go, and with its last user the space. */
+void kernel_space_leave(struct kernel *k);
+
+/* The group's entry, with one more user: of the group that is there, or else of fd. */
+struct kernel_group *kernel_space_add_group(struct kernel_space *s, int64_t number, int fd);
+struct kernel_group *kernel_space_find_group(struct kernel_space *s, int64_t number);
+
+/* Those of the space that reach memory by the same table as k, as bits of a word. */
+uint64_t kernel_space_peers(const struct kernel *k);
 
 /* ---- kernel_open.c --------------------------------------------------------------------------- */
+
+/* A device that is not open yet, in a space of its own or in that of others; NULL: no memory. */
+struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_place *p,
+			  const struct backend *backend, struct kernel_space *s);
+
+/* vfio3: the name of a node. */
+bool kernel_is_node(const char *name);
+
+/* open_beside() of the contract. */
+int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const char *name,
+		       struct vfio_error *err);
 
 /* Is the newer road to be taken? */
 bool kernel_has_nodes(const struct kernel_roots *roots, const struct kernel_place *p);
@@ -178,6 +246,9 @@ extern const struct backend kernel_group_backend, kernel_cdev_backend;
 
 /* What the device is: asked once it is open. */
 int kernel_start(struct kernel *k);
+
+/* However far opening it came. */
+void kernel_close(struct vfio_dev *dev);
 
 /* ---- kernel_region.c ------------------------------------------------------------------------ */
 
@@ -197,6 +268,8 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 	"raise the memlock limit: ulimit -l, LimitMEMLOCK= of a systemd unit, or memlock in "      \
 	"/etc/security/limits.conf"
 
+/* The device is closed: what only it had is unmapped. */
+void kernel_dma_drop(struct kernel *k);
 /* RLIMIT_MEMLOCK in bytes, or UINT64_MAX for those whom it does not bind. */
 uint64_t kernel_memlock(void);
 

@@ -104,7 +104,8 @@ int kernel_held(const struct kernel_roots *roots, const struct kernel_place *p, 
 		return 0;
 	if (pid == getpid())
 		return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
-				 "close the other handle first; devices of one IOMMU group have one user",
+				 "close the other handle first; or, of two devices of one IOMMU group, "
+				 "open both with vfio_space_open()",
 				 "%s is in use by this process: it has %s open", p->bdf, path);
 	program_name(roots, pid, name, sizeof(name));
 	return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
@@ -208,10 +209,37 @@ static void keep(void *arg, const struct vfio_error *err)
 		*(struct vfio_error *)arg = *err;
 }
 
+/* A device of the group whose node a process has open, with the path of that. */
+static bool find_user(const struct kernel_roots *roots, const char *folder, char path[PATH_MAX])
+{
+	struct kernel_place other;
+	struct dirent *entry;
+	DIR *dir = opendir(folder);
+	char bdf[KERNEL_BDF];
+	bool found = false;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		if (!kernel_parse(entry->d_name, bdf) || kernel_find(roots, bdf, &other, NULL) < 0 ||
+		    !other.node[0])
+			continue;
+		snprintf(path, PATH_MAX, "%.3000s" KERNEL_NODE "/devices/%s", roots->dev, other.node);
+		found = holder(roots, path) > 0;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 int kernel_not_granted(const struct kernel_roots *roots, const struct kernel_place *p,
 		       const char *path, int e, struct vfio_error *err)
 {
+	char folder[PATH_MAX], used[PATH_MAX];
+
 	if (kernel_neighbours(roots, p, keep, err))
 		return -EPERM;
+	snprintf(folder, sizeof(folder), "%.3000s/kernel/iommu_groups/%lld/devices", roots->sys,
+		 (long long)p->group);
+	if (e == EPERM && find_user(roots, folder, used))
+		return is_busy(roots, p, used, err);	/* the group is another iommufd's */
 	return e == EPERM ? kernel_forgeable(p, err) : is_busy(roots, p, path, err);
 }

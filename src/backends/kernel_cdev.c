@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The newer road: the device has a node of its own, which is bound to an iommufd and attached to an
- * IOAS in it. One iommufd for each device.
+ * IOAS in it. One iommufd for each space, and one IOAS, unless devices differ too much.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +13,20 @@
 #include "backends/kernel.h"
 #include "base/error.h"
 
+static uint32_t map_flags(uint32_t prot)
+{
+	return IOMMUFD_MAP_FIXED | (prot & VFIO_DMA_READ ? IOMMUFD_MAP_READ : 0) |
+	       (prot & VFIO_DMA_WRITE ? IOMMUFD_MAP_WRITE : 0);
+}
+
 static int cdev_map(struct kernel *k, uint64_t iova, uint64_t size, void *vaddr, uint32_t prot)
 {
 	struct iommufd_map q = {
-		.size = sizeof(q), .ioas = k->ioas,
-		.flags = IOMMUFD_MAP_FIXED | (prot & VFIO_DMA_READ ? IOMMUFD_MAP_READ : 0) |
-			 (prot & VFIO_DMA_WRITE ? IOMMUFD_MAP_WRITE : 0),
+		.size = sizeof(q), .ioas = k->ioas, .flags = map_flags(prot),
 		.vaddr = (uintptr_t)vaddr, .length = size, .iova = iova,
 	};
 
-	return ioctl(k->iommufd, IOMMUFD_MAP, &q) < 0 ? -errno : 0;
+	return ioctl(k->space->iommufd, IOMMUFD_MAP, &q) < 0 ? -errno : 0;
 }
 
 /* That nothing is there is an error of its own; all of nothing is none. */
@@ -32,7 +36,7 @@ static int cdev_unmap(struct kernel *k, uint64_t iova, uint64_t size)
 		.size = sizeof(q), .ioas = k->ioas, .iova = iova, .length = size,
 	};
 
-	if (ioctl(k->iommufd, IOMMUFD_UNMAP, &q) == 0 || errno == ENOENT)
+	if (ioctl(k->space->iommufd, IOMMUFD_UNMAP, &q) == 0 || errno == ENOENT)
 		return 0;
 	return -errno;
 }
@@ -46,12 +50,24 @@ static int cdev_ranges(struct kernel *k, struct feature_iova_ranges *answer)
 		.ranges = (uintptr_t)ranges,
 	};
 
-	if (ioctl(k->iommufd, IOMMUFD_IOVA_RANGES, &q) < 0 && errno != EMSGSIZE)
+	if (ioctl(k->space->iommufd, IOMMUFD_IOVA_RANGES, &q) < 0 && errno != EMSGSIZE)
 		return -errno;
 	answer->count = q.count < VFIO_MAX_IOVA_RANGES ? q.count : VFIO_MAX_IOVA_RANGES;
 	for (uint64_t i = 0; i < answer->count; i++)
 		answer->ranges[i] = (struct vfio_iova_range){ ranges[i].start, ranges[i].last };
 	return 0;
+}
+
+/* The pages stay pinned once, and are charged once. */
+static int cdev_copy(struct kernel *k, const struct kernel *from, uint64_t iova, uint64_t size,
+		     uint32_t prot)
+{
+	struct iommufd_copy q = {
+		.size = sizeof(q), .flags = map_flags(prot), .to = k->ioas, .from = from->ioas,
+		.length = size, .to_iova = iova, .from_iova = iova,
+	};
+
+	return ioctl(k->space->iommufd, IOMMUFD_COPY, &q) < 0 ? -errno : 0;
 }
 
 static int cdev_maps_left(struct kernel *k, uint64_t *left)
@@ -63,14 +79,14 @@ static int cdev_maps_left(struct kernel *k, uint64_t *left)
 static const struct kernel_iommu iommufd = {
 	.map = cdev_map,
 	.unmap = cdev_unmap,
+	.copy = cdev_copy,
 	.ranges = cdev_ranges,
 	.maps_left = cdev_maps_left,
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_node(struct kernel *k, const struct kernel_roots *roots, const char *path, int *fd,
-		     struct vfio_error *err)
+static int open_node(struct kernel *k, const char *path, int *fd, struct vfio_error *err)
 {
 	*fd = open(path, O_RDWR | O_CLOEXEC);
 	if (*fd >= 0)
@@ -80,14 +96,13 @@ static int open_node(struct kernel *k, const struct kernel_roots *roots, const c
 				 "give the PCI address, which works without, too; or a kernel with "
 				 "IOMMUFD and VFIO_DEVICE_CDEV; in a container, have the node passed in",
 				 "opening %s: there is no %s", k->place.bdf, path);
-	return kernel_node_failed(roots, &k->place, path, errno, err);
+	return kernel_node_failed(k->roots, &k->place, path, errno, err);
 }
 
 /* EINVAL: somebody else has bound the node; EBUSY: somebody has the group. */
-static int bind(struct kernel *k, const struct kernel_roots *roots, const char *path,
-		struct vfio_error *err)
+static int bind(struct kernel *k, const char *path, struct vfio_error *err)
 {
-	struct cdev_bind q = { .argsz = sizeof(q), .iommufd = k->iommufd };
+	struct cdev_bind q = { .argsz = sizeof(q), .iommufd = k->space->iommufd };
 
 	if (ioctl(k->device, CDEV_BIND_IOMMUFD, &q) == 0)
 		return 0;
@@ -100,36 +115,71 @@ static int bind(struct kernel *k, const struct kernel_roots *roots, const char *
 	case EINVAL:
 	case EBUSY:
 	case EPERM:
-		return kernel_not_granted(roots, &k->place, path, errno, err);
+		return kernel_not_granted(k->roots, &k->place, path, errno, err);
 	}
 	return kernel_step_failed(&k->place, "binding it to an iommufd", errno, err);
 }
 
-static int attach(struct kernel *k, struct vfio_error *err)
-{
-	struct iommufd_alloc q = { .size = sizeof(q) };
-	struct cdev_attach a = { .argsz = sizeof(a) };
+/* ---- which IOAS? --------------------------------------------------------------------------- */
 
-	if (ioctl(k->iommufd, IOMMUFD_IOAS_ALLOC, &q) < 0)
-		return kernel_step_failed(&k->place, "making an address space for it", errno, err);
-	k->ioas = a.pt_id = q.id;
-	if (ioctl(k->device, CDEV_ATTACH, &a) < 0)
-		return kernel_step_failed(&k->place, "attaching it to an address space", errno, err);
-	return 0;
+static int attach(struct kernel *k, uint32_t ioas)
+{
+	struct cdev_attach q = { .argsz = sizeof(q), .pt_id = ioas };
+
+	return ioctl(k->device, CDEV_ATTACH, &q) < 0 ? -errno : 0;
 }
 
-int kernel_cdev_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+/*
+ * To one that another device of the space has, if one of them takes it. Its IOMMU may be of another
+ * kind (EINVAL), or maps may lie where it has reserved addresses (EADDRINUSE).
+ */
+static bool attach_to_others(struct kernel *k)
+{
+	for (unsigned int i = 0; i < KERNEL_USERS; i++) {
+		const struct kernel *other = k->space->users[i];
+
+		if (other && other->ioas && attach(k, other->ioas) == 0) {
+			k->ioas = other->ioas;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int attach_to_own(struct kernel *k, struct vfio_error *err)
+{
+	struct iommufd_alloc q = { .size = sizeof(q) };
+	int r;
+
+	if (ioctl(k->space->iommufd, IOMMUFD_IOAS_ALLOC, &q) < 0)
+		return kernel_step_failed(&k->place, "making an address space for it", errno, err);
+	k->ioas = q.id;
+	r = attach(k, q.id);
+	return r < 0 ? kernel_step_failed(&k->place, "attaching it to an address space", -r, err)
+		     : 0;
+}
+
+void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas)
+{
+	struct iommufd_destroy q = { .size = sizeof(q), .id = ioas };
+
+	ioctl(s->iommufd, IOMMUFD_DESTROY, &q);
+}
+
+int kernel_cdev_open(struct kernel *k, struct vfio_error *err)
 {
 	char node[PATH_MAX], iommu[PATH_MAX];
 	int r;
 
-	snprintf(node, sizeof(node), "%s" KERNEL_NODE "/devices/%s", roots->dev, k->place.node);
-	snprintf(iommu, sizeof(iommu), "%s/iommu", roots->dev);
+	snprintf(node, sizeof(node), "%s" KERNEL_NODE "/devices/%s", k->roots->dev, k->place.node);
+	snprintf(iommu, sizeof(iommu), "%s/iommu", k->roots->dev);
 	k->iommu = &iommufd;
-	r = open_node(k, roots, node, &k->device, err);
+	r = open_node(k, node, &k->device, err);
+	if (r == 0 && k->space->iommufd < 0)
+		r = open_node(k, iommu, &k->space->iommufd, err);
 	if (r == 0)
-		r = open_node(k, roots, iommu, &k->iommufd, err);
-	if (r == 0)
-		r = bind(k, roots, node, err);
-	return r < 0 ? r : attach(k, err);
+		r = bind(k, node, err);
+	if (r < 0 || attach_to_others(k))
+		return r;
+	return attach_to_own(k, err);
 }

@@ -209,17 +209,14 @@ static int set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
  * Bus mastering goes off first. Closing the device ends its interrupts and resets it; only then do
  * the maps go, with what they are in.
  */
-static void close_device(struct vfio_dev *dev)
+void kernel_close(struct vfio_dev *dev)
 {
 	struct kernel *k = kernel_of(dev);
 
 	if (k->device >= 0 && k->info.argsz)
 		stop_master(k);
 	fd_close(&k->device);
-	fd_close(&k->group);
-	fd_close(&k->container);
-	fd_close(&k->iommufd);
-	range_map_finish(&k->maps);
+	kernel_space_leave(k);
 	free(k);
 }
 
@@ -241,7 +238,8 @@ static void close_device(struct vfio_dev *dev)
 	.poll_fd = poll_fd,                                                                        \
 	.dispatch = dispatch,                                                                      \
 	.set_timeout = set_timeout,                                                                \
-	.close = close_device,                                                                     \
+	.open_beside = kernel_open_beside,                                                         \
+	.close = kernel_close,                                                                     \
 }
 
 const struct backend kernel_group_backend = KERNEL_BACKEND("kernel_group");

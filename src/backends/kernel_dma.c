@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Maps of a device of the kernel's. What is mapped is kept here, too: so that both roads have the
- * same rules, which are type1v2's, and so that a refusal can be explained.
+ * same rules, which are type1v2's, so that a refusal can be explained, and so that of several
+ * devices of a space the first has memory mapped, and the last has it unmapped.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -43,7 +44,7 @@ static int no_memory(struct kernel *k, const struct dma_map *map)
 			 KERNEL_MEMLOCK_REMEDY,
 			 "mapping %llu KiB for DMA: the memlock limit is %llu KiB, of which %llu are "
 			 "used by this device", (ull)map->size / 1024, (ull)limit / 1024,
-			 (ull)k->bytes / 1024);
+			 (ull)k->space->bytes / 1024);
 }
 
 /* False, too, when it cannot be known. */
@@ -76,7 +77,7 @@ static int refused(struct kernel *k, const struct dma_map *map, const void *vadd
 				 "map fewer, larger ranges, or raise dma_entry_limit of the module "
 				 "vfio_iommu_type1",
 				 "one more DMA map: the kernel allows no more than the %zu that there "
-				 "are", k->maps.count - 1);
+				 "are", k->space->maps.count - 1);
 	if (e == EFAULT)
 		return error_set(err, EFAULT, VFIO_E_DMA_MEMORY, VFIO_BY_KERNEL,
 				 "map memory that is there, and writable if the device shall write",
@@ -118,29 +119,66 @@ static int give_file(struct kernel *k, const struct dma_map *map)
 	return r;
 }
 
+static int map_new(struct kernel *k, const struct dma_map *map)
+{
+	int r = map->vaddr ? give(k, map, map->vaddr) : give_file(k, map);
+
+	if (r == 0)
+		k->space->bytes += map->size;
+	else
+		range_map_erase(&k->space->maps, map->iova);
+	range_map_reap(&k->space->maps);
+	return r;
+}
+
+/* Another device of the space has it. */
+static bool is_same(const struct range *a, const struct range *b)
+{
+	return a->start == b->start && a->last == b->last && a->value && a->value == b->value &&
+	       ((a->word ^ b->word) & VFIO_DMA_RW) == 0;
+}
+
+static const struct kernel *owner(const struct kernel *k, const struct range *map)
+{
+	unsigned int i = 0;
+
+	while (!k->space->users[i] || !(map->word & KERNEL_USER(k->space->users[i])))
+		i++;
+	return k->space->users[i];
+}
+
+static int map_too(struct kernel *k, const struct dma_map *map, const struct range *there)
+{
+	int r = 0;
+
+	if (!(there->word & kernel_space_peers(k)))
+		r = k->iommu->copy(k, owner(k, there), map->iova, map->size, map->prot);
+	if (r < 0)
+		return refused(k, map, map->vaddr, -r);
+	range_map_change(&k->space->maps, there->start, there->word | KERNEL_USER(k), there->value);
+	return 0;
+}
+
 int kernel_dma_map(struct vfio_dev *dev, const struct dma_map *map)
 {
 	struct kernel *k = kernel_of(dev);
 	const struct range range = {
-		.start = map->iova, .last = map->iova + map->size - 1, .word = map->prot,
+		.start = map->iova, .last = map->iova + map->size - 1,
+		.word = map->prot | KERNEL_USER(k), .value = map->vaddr,
 	};
 	struct range other;
 	int r = rules_check_map(&type1, map, &dev->error);
 
 	if (r < 0)
 		return r;
-	r = range_map_insert(&k->maps, &range, &other);
+	r = range_map_insert(&k->space->maps, &range, &other);
+	if (r == -EEXIST && is_same(&range, &other) && !(other.word & KERNEL_USER(k)))
+		return map_too(k, map, &other);
 	if (r == -EEXIST)
 		return rules_taken(map, &other, &dev->error);
 	if (r < 0)
 		return error_system(&dev->error, -r, "mapping memory for DMA");
-	r = map->vaddr ? give(k, map, map->vaddr) : give_file(k, map);
-	if (r == 0)
-		k->bytes += map->size;
-	else
-		range_map_erase(&k->maps, map->iova);
-	range_map_reap(&k->maps);
-	return r;
+	return map_new(k, map);
 }
 
 /* ---- unmapping ------------------------------------------------------------------------------ */
@@ -152,25 +190,66 @@ static int check_cut(struct kernel *k, uint64_t iova, uint64_t last)
 	for (unsigned int i = 0; i < 2; i++) {
 		struct range r;
 
-		if (range_map_find(&k->maps, ends[i], &r) && (r.start < iova || r.last > last))
+		if (range_map_find(&k->space->maps, ends[i], &r) && (r.word & KERNEL_USER(k)) &&
+		    (r.start < iova || r.last > last))
 			return rules_cut(EINVAL, iova, last, &r, &k->dev.error);
 	}
 	return 0;
 }
 
-static uint64_t forget(struct kernel *k, uint64_t iova, uint64_t last)
+/* Alone in its space: everything there is its own. */
+static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *unmapped)
 {
 	struct range_walk walk = { .at = iova, .last = last };
-	uint64_t bytes = 0;
+	struct kernel_space *s = k->space;
+	bool all = iova == 0 && last == UINT64_MAX;
 	struct range r;
+	int e = k->iommu->unmap(k, iova, all ? DMA_ALL : last - iova + 1);
 
-	while (range_map_step(&k->maps, &walk, &r)) {
-		bytes += r.last - r.start + 1;
-		range_map_erase(&k->maps, r.start);
+	if (e < 0)
+		return e;
+	while (range_map_step(&s->maps, &walk, &r)) {
+		*unmapped += r.last - r.start + 1;
+		range_map_erase(&s->maps, r.start);
 	}
-	range_map_reap(&k->maps);
-	k->bytes -= bytes;
-	return bytes;
+	s->bytes -= *unmapped;
+	return 0;
+}
+
+/* The device has it no more; the kernel has it as long as anybody else does. */
+static int unmap_one(struct kernel *k, const struct range *r)
+{
+	const uint64_t others = r->word & ~KERNEL_USER(k), size = r->last - r->start + 1;
+	struct range_map *maps = &k->space->maps;
+	int e = 0;
+
+	if (!(others & kernel_space_peers(k)))
+		e = k->iommu->unmap(k, r->start, size);
+	if (e < 0)
+		return e;
+	if (others > VFIO_DMA_RW) {
+		range_map_change(maps, r->start, others, r->value);
+	} else {
+		range_map_erase(maps, r->start);
+		k->space->bytes -= size;
+	}
+	return 0;
+}
+
+static int unmap_own(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *unmapped)
+{
+	struct range_walk walk = { .at = iova, .last = last };
+	struct range range;
+	int r = 0;
+
+	while (r == 0 && range_map_step(&k->space->maps, &walk, &range)) {
+		if (!(range.word & KERNEL_USER(k)))
+			continue;
+		r = unmap_one(k, &range);
+		if (r == 0)
+			*unmapped += range.last - range.start + 1;
+	}
+	return r;
 }
 
 int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
@@ -185,10 +264,19 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 		r = check_cut(k, iova, last);
 	if (r < 0)
 		return r;
-	r = k->iommu->unmap(k, iova, size);
+	r = k->space->nusers > 1 ? unmap_own(k, iova, last, unmapped)
+				 : unmap_all(k, iova, last, unmapped);
+	range_map_reap(&k->space->maps);
 	if (r < 0)
 		return error_system(&dev->error, -r, "unmapping %#llx bytes at IOVA %#llx", (ull)size,
 				    (ull)iova);
-	*unmapped = forget(k, iova, last);
 	return 0;
+}
+
+void kernel_dma_drop(struct kernel *k)
+{
+	uint64_t unmapped = 0;
+
+	unmap_own(k, 0, UINT64_MAX, &unmapped);
+	range_map_reap(&k->space->maps);
 }

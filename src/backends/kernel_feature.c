@@ -21,29 +21,32 @@ static int next_map(struct kernel *k, void *data)
 	struct feature_dma_map *q = data;
 	struct range r;
 
-	q->found = range_map_next(&k->maps, q->cursor, &r);
-	if (!q->found)
-		return 0;
+	do {
+		q->found = range_map_next(&k->space->maps, q->cursor, &r);
+		if (!q->found)
+			return 0;
+		q->cursor = r.last + 1;
+	} while (!(r.word & KERNEL_USER(k)));
 	q->info = (struct vfio_dma_info){
-		.iova = r.start, .size = r.last - r.start + 1, .prot = (uint32_t)r.word,
+		.iova = r.start, .size = r.last - r.start + 1, .prot = r.word & VFIO_DMA_RW,
 		.access = VFIO_DMA_IN_PLACE,
 	};
-	q->cursor = r.last + 1;
 	return 0;
 }
 
 static int limits(struct kernel *k, void *data)
 {
 	struct vfio_dma_limits q = {
-		.maps = { .used = k->maps.count },
-		.bytes = { .advertised = UINT64_MAX, .granted = kernel_memlock(), .used = k->bytes },
+		.maps = { .used = k->space->maps.count },
+		.bytes = { .advertised = UINT64_MAX, .granted = kernel_memlock(),
+			   .used = k->space->bytes },
 	};
 	uint64_t left;
 	int r = k->iommu->maps_left(k, &left);
 
 	if (r < 0)
 		return error_system(&k->dev.error, -r, "asking for the limits of DMA maps");
-	q.maps.advertised = q.maps.granted = left == UINT64_MAX ? left : left + k->maps.count;
+	q.maps.advertised = q.maps.granted = left == UINT64_MAX ? left : left + k->space->maps.count;
 	memcpy(data, &q, sizeof(q));
 	return 0;
 }

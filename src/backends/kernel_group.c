@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The older road: the device's IOMMU group is put into a container, which has the rules type1v2,
- * and hands out the device. One container for each device.
+ * and hands out the device. One container for each space, which may have several groups in it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,14 +29,14 @@ static int type1_map(struct kernel *k, uint64_t iova, uint64_t size, void *vaddr
 		.vaddr = (uintptr_t)vaddr, .iova = iova, .size = size,
 	};
 
-	return ioctl(k->container, VFIO_IOMMU_MAP_DMA, &q) < 0 ? -errno : 0;
+	return ioctl(k->space->container, VFIO_IOMMU_MAP_DMA, &q) < 0 ? -errno : 0;
 }
 
 static int unmap_range(struct kernel *k, uint64_t iova, uint64_t size)
 {
 	struct vfio_iommu_type1_dma_unmap q = { .argsz = sizeof(q), .iova = iova, .size = size };
 
-	return ioctl(k->container, VFIO_IOMMU_UNMAP_DMA, &q) < 0 ? -errno : 0;
+	return ioctl(k->space->container, VFIO_IOMMU_UNMAP_DMA, &q) < 0 ? -errno : 0;
 }
 
 /* All in two halves: before Linux 5.12 there is no other way, and no map lies across the middle. */
@@ -62,7 +62,7 @@ static int find_capability(struct kernel *k, uint8_t *info, uint16_t id, size_t 
 
 	memset(info, 0, INFO_ROOM);
 	memcpy(info, &q, sizeof(q));
-	if (ioctl(k->container, VFIO_IOMMU_GET_INFO, info) < 0)
+	if (ioctl(k->space->container, VFIO_IOMMU_GET_INFO, info) < 0)
 		return -errno;
 	memcpy(&q, info, sizeof(q));
 	*at = q.flags & VFIO_IOMMU_INFO_CAPS ? q.cap_offset : 0;
@@ -122,7 +122,7 @@ static int switch_dirty(struct kernel *k, uint32_t flags)
 {
 	struct vfio_iommu_type1_dirty_bitmap q = { .argsz = sizeof(q), .flags = flags };
 
-	return ioctl(k->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
+	return ioctl(k->space->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
 }
 
 static int get_dirty(struct kernel *k, const struct dirty_report *report, uint64_t *bitmap,
@@ -140,7 +140,7 @@ static int get_dirty(struct kernel *k, const struct dirty_report *report, uint64
 		},
 	};
 
-	return ioctl(k->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
+	return ioctl(k->space->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
 }
 
 static int type1_dirty(struct kernel *k, uint32_t number, const struct dirty_report *report,
@@ -163,57 +163,66 @@ static const struct kernel_iommu type1 = {
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_container(struct kernel *k, const struct kernel_roots *roots,
-			  struct vfio_error *err)
+static int open_container(struct kernel *k, struct vfio_error *err)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/vfio", roots->dev);
-	k->container = open(path, O_RDWR | O_CLOEXEC);
-	if (k->container < 0)
-		return kernel_node_failed(roots, &k->place, path, errno, err);
-	if (ioctl(k->container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
-	    ioctl(k->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1)
+	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/vfio", k->roots->dev);
+	k->space->container = open(path, O_RDWR | O_CLOEXEC);
+	if (k->space->container < 0)
+		return kernel_node_failed(k->roots, &k->place, path, errno, err);
+	if (ioctl(k->space->container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
+	    ioctl(k->space->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1)
 		return 0;
 	return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
 			 "as root: modprobe vfio_iommu_type1",
 			 "opening %s: %s knows no IOMMU of type1v2", k->place.bdf, path);
 }
 
-static int open_group(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+/* A container that has an IOMMU already looks whether it suits the group, too. */
+static int set_container(struct kernel *k, const char *path, struct vfio_error *err)
 {
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/%lld", roots->dev,
-		 (long long)k->place.group);
-	k->group = open(path, O_RDWR | O_CLOEXEC);
-	if (k->group < 0)
-		return kernel_node_failed(roots, &k->place, path, errno, err);
-	if (ioctl(k->group, VFIO_GROUP_GET_STATUS, &status) < 0)
-		return kernel_step_failed(&k->place, "asking for the state of its group", errno,
-					  err);
-	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return kernel_not_granted(roots, &k->place, path, EBUSY, err);
-	if (ioctl(k->group, VFIO_GROUP_SET_CONTAINER, &k->container) == 0)
+	if (ioctl(k->group->fd, VFIO_GROUP_SET_CONTAINER, &k->space->container) == 0)
 		return 0;
+	if (errno == EINVAL && k->space->nusers > 1)
+		return KERNEL_ELSEWHERE;
 	if (errno == EPERM || errno == EBUSY)
-		return kernel_not_granted(roots, &k->place, path, EBUSY, err);
+		return kernel_not_granted(k->roots, &k->place, path, EBUSY, err);
 	return kernel_step_failed(&k->place, "putting its group into a container", errno, err);
 }
 
-static int set_iommu(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+static int open_group(struct kernel *k, struct vfio_error *err)
 {
-	if (ioctl(k->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/%lld", k->roots->dev,
+		 (long long)k->place.group);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return kernel_node_failed(k->roots, &k->place, path, errno, err);
+	k->group = kernel_space_add_group(k->space, k->place.group, fd);
+	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0)
+		return kernel_step_failed(&k->place, "asking for the state of its group", errno,
+					  err);
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
+		return kernel_not_granted(k->roots, &k->place, path, EBUSY, err);
+	return set_container(k, path, err);
+}
+
+static int set_iommu(struct kernel *k, struct vfio_error *err)
+{
+	if (ioctl(k->space->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
 		return 0;
 	if (errno == EPERM || errno == EBUSY)
-		return kernel_not_granted(roots, &k->place, "its group", errno, err);
+		return kernel_not_granted(k->roots, &k->place, "its group", errno, err);
 	return kernel_step_failed(&k->place, "setting up its IOMMU", errno, err);
 }
 
-static int get_device(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+static int get_device(struct kernel *k, struct vfio_error *err)
 {
-	k->device = ioctl(k->group, VFIO_GROUP_GET_DEVICE_FD, k->place.bdf);
+	k->device = ioctl(k->group->fd, VFIO_GROUP_GET_DEVICE_FD, k->place.bdf);
 	if (k->device >= 0)
 		return 0;
 	if (errno == EACCES)
@@ -222,18 +231,22 @@ static int get_device(struct kernel *k, const struct kernel_roots *roots, struct
 				 "physical one", "%s: the kernel asks for its VF token",
 				 k->place.bdf);
 	if (errno == EBUSY)
-		return kernel_not_granted(roots, &k->place, k->place.bdf, errno, err);
+		return kernel_not_granted(k->roots, &k->place, k->place.bdf, errno, err);
 	return kernel_step_failed(&k->place, "asking its group for it", errno, err);
 }
 
-int kernel_group_open(struct kernel *k, const struct kernel_roots *roots, struct vfio_error *err)
+int kernel_group_open(struct kernel *k, struct vfio_error *err)
 {
-	int r = open_container(k, roots, err);
+	struct kernel_space *s = k->space;
+	bool is_first = s->container < 0;
+	int r = is_first ? open_container(k, err) : 0;
 
 	k->iommu = &type1;
-	if (r == 0)
-		r = open_group(k, roots, err);
-	if (r == 0)
-		r = set_iommu(k, roots, err);
-	return r < 0 ? r : get_device(k, roots, err);
+	if (r == 0 && kernel_space_find_group(s, k->place.group))
+		k->group = kernel_space_add_group(s, k->place.group, -1);
+	else if (r == 0)
+		r = open_group(k, err);
+	if (r == 0 && is_first)
+		r = set_iommu(k, err);
+	return r ? r : get_device(k, err);
 }

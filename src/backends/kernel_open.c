@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening a device of the kernel's, by the newer road where there is one. */
+/* Opening a device of the kernel's, by the newer road where there is one, or by that of another. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backends/kernel.h"
@@ -35,31 +36,36 @@ bool kernel_has_nodes(const struct kernel_roots *roots, const struct kernel_plac
 	       !is_there(roots->dev, group, R_OK | W_OK);
 }
 
-static struct kernel *new(const struct kernel_place *p, const struct backend *backend)
+struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_place *p,
+			  const struct backend *backend, struct kernel_space *s)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
 	k->dev.backend = backend;
+	k->roots = roots;
 	k->place = *p;
-	k->device = k->group = k->container = k->iommufd = -1;
-	range_map_init(&k->maps);
-	return k;
+	k->device = -1;
+	if (kernel_space_join(s, k) == 0)
+		return k;
+	free(k);
+	return NULL;
 }
 
-static int open_place(struct vfio_dev **dev, const struct kernel_place *p, bool by_node,
+static int open_place(struct vfio_dev **dev, const struct kernel_roots *roots,
+		      const struct kernel_place *p, bool by_node, struct kernel_space *s,
 		      struct vfio_error *err)
 {
-	struct kernel *k = new(p, by_node ? &kernel_cdev_backend : &kernel_group_backend);
+	struct kernel *k = kernel_new(roots, p, by_node ? &kernel_cdev_backend
+							: &kernel_group_backend, s);
 	int r;
 
 	if (!k)
 		return error_system(err, ENOMEM, "opening %s", p->bdf);
-	r = by_node ? kernel_cdev_open(k, &kernel_roots, err)
-		    : kernel_group_open(k, &kernel_roots, err);
+	r = by_node ? kernel_cdev_open(k, err) : kernel_group_open(k, err);
 	if (r == 0) {
-		k->isolation = kernel_isolation(&kernel_roots, by_node);
+		k->isolation = kernel_isolation(roots, by_node);
 		r = kernel_start(k);
 		if (r < 0 && err)
 			*err = k->dev.error;
@@ -67,31 +73,95 @@ static int open_place(struct vfio_dev **dev, const struct kernel_place *p, bool 
 	if (r == 0)
 		*dev = &k->dev;
 	else
-		k->dev.backend->close(&k->dev);
+		kernel_close(&k->dev);
 	return r;
 }
 
-int kernel_open_address(struct vfio_dev **dev, const char *name, struct vfio_error *err)
-{
-	struct kernel_place p;
-	char bdf[KERNEL_BDF];
-	int r;
+/* ---- by name ------------------------------------------------------------------------------- */
 
-	*dev = NULL;
+static int find(const struct kernel_roots *roots, const char *name, struct kernel_place *p,
+		struct vfio_error *err)
+{
+	char bdf[KERNEL_BDF];
+
+	if (kernel_is_node(name))
+		return kernel_find_node(roots, name, p, err);
 	if (!kernel_parse(name, bdf))
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
 				 "write it as 0000:03:00.0: domain, bus, device below 20, function "
 				 "below 8", "'%.40s' is no PCI address", name);
-	r = kernel_find(&kernel_roots, bdf, &p, err);
-	return r < 0 ? r : open_place(dev, &p, kernel_has_nodes(&kernel_roots, &p), err);
+	return kernel_find(roots, bdf, p, err);
 }
 
-int kernel_open_node(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+bool kernel_is_node(const char *name)
 {
+	return strncmp(name, "vfio", 4) == 0 && name[4] &&
+	       !name[4 + strspn(name + 4, "0123456789")];
+}
+
+/* Does it look like [dddd:]bb:dd.f? */
+static bool is_address(const char *s)
+{
+	return !s[strspn(s, "0123456789abcdefABCDEF:.")] && strchr(s, ':') && strchr(s, '.');
+}
+
+bool kernel_is_name(const char *name)
+{
+	return is_address(name) || kernel_is_node(name);
+}
+
+int kernel_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+{
+	struct kernel_place p;
+	int r = find(&kernel_roots, name, &p, err);
+
+	*dev = NULL;
+	if (r < 0)
+		return r;
+	return open_place(dev, &kernel_roots, &p,
+			  kernel_is_node(name) || kernel_has_nodes(&kernel_roots, &p), NULL, err);
+}
+
+/* ---- beside another ------------------------------------------------------------------------ */
+
+static int check_free(const struct kernel_space *s, const struct kernel_place *p,
+		      struct vfio_error *err)
+{
+	for (unsigned int i = 0; i < KERNEL_USERS; i++)
+		if (s->users[i] && strcmp(s->users[i]->place.bdf, p->bdf) == 0)
+			return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
+					 "use the handle that there is",
+					 "%s is in use by this program", p->bdf);
+	return 0;
+}
+
+/* The road that the other one has taken is taken here, too, if it is there for this user. */
+static bool shares_road(struct kernel *k, const struct kernel_place *p, bool named_node)
+{
+	char group[32];
+
+	if (k->space->iommufd >= 0)
+		return named_node || kernel_has_nodes(k->roots, p);
+	snprintf(group, sizeof(group), "vfio/%lld", (long long)p->group);
+	return !named_node && (kernel_space_find_group(k->space, p->group) ||
+			       is_there(k->roots->dev, group, R_OK | W_OK));
+}
+
+int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const char *name,
+		       struct vfio_error *err)
+{
+	struct kernel *k = kernel_of(beside);
 	struct kernel_place p;
 	int r;
 
-	*dev = NULL;
-	r = kernel_find_node(&kernel_roots, name, &p, err);
-	return r < 0 ? r : open_place(dev, &p, true, err);
+	if (!kernel_is_name(name))
+		return KERNEL_ELSEWHERE;
+	r = find(k->roots, name, &p, err);
+	if (r == 0)
+		r = check_free(k->space, &p, err);
+	if (r < 0)
+		return r;
+	if (k->space->nusers == KERNEL_USERS || !shares_road(k, &p, kernel_is_node(name)))
+		return KERNEL_ELSEWHERE;
+	return open_place(dev, k->roots, &p, k->space->iommufd >= 0, k->space, err);
 }

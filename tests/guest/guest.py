@@ -20,7 +20,7 @@ TIMEOUT = 200
 MODULES = ('irqbypass', 'iommufd', 'vfio', 'vfio_virqfd', 'vfio_iommu_type1', 'vfio-pci-core',
            'vfio-pci', 'uio', 'uio_pci_generic')
 PROGRAMS = ('drivers/edu/edu-copy', 'vfio-nvme/vfio-nvme', 'lsvfio/lsvfio', 'vfiod/vfiod',
-            'tests/guest/test-api', 'tests/conformance/conformance')
+            'tests/guest/test-api', 'tests/guest/test-group', 'tests/conformance/conformance')
 
 
 class Kernel:

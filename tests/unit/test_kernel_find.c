@@ -280,6 +280,24 @@ static void a_process_that_holds_it(void **state)
 	assert_says(t, refused(t, EBUSY), EBUSY, VFIO_E_BUSY, "process 42", "wait");
 }
 
+/* Of a neighbour's node, too, which keeps the whole group from others. */
+static void a_process_that_holds_a_neighbour(void **state)
+{
+	struct tree *t = *state;
+	char node[PATH_MAX];
+
+	path_of(t, "dev/vfio/devices/vfio4", node);
+	make_folder(t, "sys/bus/pci/devices/0000:03:00.1/vfio-dev/vfio4");
+	make_link(t, "sys/bus/pci/devices/0000:03:00.1/driver", "../vfio-pci");
+	make_link(t, "sys/bus/pci/devices/0000:03:00.1/iommu_group", "../7");
+	make_folder(t, "proc/42/fd");
+	make_link(t, "proc/42/fd/3", "/dev/null");
+	assert_says(t, refused(t, EPERM), EPERM, VFIO_E_REMAPPING, "forging", "remapping");
+	make_link(t, "proc/42/fd/3", node);
+	assert_says(t, refused(t, EPERM), EBUSY, VFIO_E_BUSY, "process 42", "wait");
+	assert_non_null(strstr(t->err.what, "vfio4"));
+}
+
 /* ---- nodes ---------------------------------------------------------------------------------- */
 
 static void nodes_that_cannot_be_opened(void **state)
@@ -407,6 +425,7 @@ int main(void)
 		TREE_TEST(a_neighbour),
 		TREE_TEST(neighbours_that_harm_nothing),
 		TREE_TEST(a_process_that_holds_it),
+		TREE_TEST(a_process_that_holds_a_neighbour),
 		TREE_TEST(nodes_that_cannot_be_opened),
 		TREE_TEST(which_road),
 		TREE_TEST(interrupts),

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several devices of the kernel's in one program: runs in a guest, as a user. The addresses of the
+ * devices are in the environment. Only the public headers are used.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <vfio/driver.h>
+
+#define PAGE 4096u
+#define MIB  (1u << 20)
+
+/* Of QEMU's edu: its DMA engine, and the memory in it. */
+#define EDU_FROM   0x80u
+#define EDU_TO     0x88u
+#define EDU_COUNT  0x90u
+#define EDU_GO     0x98u
+#define EDU_MEMORY 0x40000u
+#define EDU_BITS   28u
+
+struct fixture {
+	struct vfio_space *space;
+	struct vfio_error err;
+	struct vfio_dev *devs[4];
+	unsigned int ndevs;
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){ .ndevs = 0 };
+	*state = &f;
+	return vfio_space_new(&f.space, NULL);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	while (f->ndevs)
+		vfio_close(f->devs[--f->ndevs]);
+	vfio_space_free(f->space);
+	return 0;
+}
+
+static const char *name_of(const char *variable)
+{
+	assert_non_null(getenv(variable));
+	return getenv(variable);
+}
+
+static struct vfio_dev *opens(struct fixture *f, const char *variable)
+{
+	struct vfio_dev **dev = &f->devs[f->ndevs];
+
+	if (vfio_space_open(f->space, dev, name_of(variable), &f->err) < 0)
+		fail_msg("%s: VFIO-%03d: %s", variable, f->err.code, f->err.what);
+	f->ndevs++;
+	return *dev;
+}
+
+static void assert_refused(const struct vfio_error *err, int r, int e, enum vfio_error_code code,
+			   const char *words)
+{
+	if (r != -e || err->code != code || !(strstr(err->what, words) || strstr(err->remedy, words)))
+		fail_msg("%d, not -%d; VFIO-%03d, not %d: %s / %s", r, e, err->code, code, err->what,
+			 err->remedy);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+/* What the kernel counts as locked by this process, in KiB: by the older road, and the newer. */
+static unsigned long locked(void)
+{
+	unsigned long sum = 0, n;
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "r");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmLck: %lu", &n) == 1 || sscanf(line, "VmPin: %lu", &n) == 1)
+			sum += n;
+	fclose(file);
+	return sum;
+}
+
+static void edu_copies(struct vfio_dev *dev, uint64_t from, uint64_t to, uint32_t size, uint64_t go)
+{
+	vfio_write64(dev, 0, EDU_FROM, from);
+	vfio_write64(dev, 0, EDU_TO, to);
+	vfio_write64(dev, 0, EDU_COUNT, size);
+	vfio_write64(dev, 0, EDU_GO, go);
+	for (unsigned int i = 0; i < 5000 && (vfio_read64(dev, 0, EDU_GO) & 1); i++)
+		usleep(1000);
+	assert_int_equal(vfio_read64(dev, 0, EDU_GO) & 1, 0);
+}
+
+/* The device reads half a page, and writes it into the other half. */
+static void assert_copies(struct vfio_dev *dev, const struct vfio_dma *dma, uint8_t pattern)
+{
+	uint8_t *bytes = dma->vaddr;
+
+	memset(bytes, pattern, PAGE / 2);
+	memset(bytes + PAGE / 2, 0, PAGE / 2);
+	assert_int_equal(vfio_set_bus_master(dev, true), 0);
+	edu_copies(dev, dma->iova, EDU_MEMORY, PAGE / 2, 1);
+	edu_copies(dev, EDU_MEMORY, dma->iova + PAGE / 2, PAGE / 2, 1 | 2);
+	assert_memory_equal(bytes, bytes + PAGE / 2, PAGE / 2);
+}
+
+static void one_memory(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *edu = opens(f, "EDU"), *other;
+	unsigned long before = locked();
+	struct vfio_dma_limits limits;
+	struct vfio_dma first, second;
+
+	vfio_dma_set_bits(edu, EDU_BITS);
+	assert_int_equal(vfio_space_alloc(f->space, &first, MIB, VFIO_DMA_RW), 0);
+	other = opens(f, "SHARED");
+	opens(f, "NEIGHBOUR");
+	opens(f, "NET");
+	vfio_dma_set_bits(other, EDU_BITS);
+	assert_int_equal(vfio_space_alloc(f->space, &second, MIB, VFIO_DMA_RW), 0);
+	assert_int_equal(locked() - before, 2 * MIB / 1024);
+	assert_int_equal(vfio_dma_limits(other, &limits), 0);
+	assert_int_equal(limits.bytes.used, 2 * MIB);
+	assert_copies(edu, &first, 0x11);
+	assert_copies(edu, &second, 0x22);
+	assert_copies(other, &first, 0x33);
+	assert_copies(other, &second, 0x44);
+	vfio_close(f->devs[0]);
+	f->devs[0] = f->devs[--f->ndevs];
+	assert_int_equal(locked() - before, 2 * MIB / 1024);
+	assert_copies(other, &first, 0x55);
+	assert_int_equal(vfio_space_dma_free(f->space, &second), 0);
+	assert_int_equal(vfio_space_dma_free(f->space, &first), 0);
+	assert_int_equal(locked() - before, 0);
+}
+
+/* A group has one user: two handles of one program are two, unless they share. */
+static void one_group(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *first, *dev;
+	int r;
+
+	assert_int_equal(vfio_open(&first, name_of("SHARED"), NULL), 0);
+	f->devs[f->ndevs++] = first;
+	r = vfio_open(&dev, name_of("NEIGHBOUR"), &f->err);
+	assert_refused(&f->err, r, EBUSY, VFIO_E_BUSY, "vfio_space_open");
+	assert_int_equal(vfio_space_attach(f->space, first), 0);
+	opens(f, "NEIGHBOUR");
+	r = vfio_space_open(f->space, &dev, name_of("SHARED"), &f->err);
+	assert_refused(&f->err, r, EBUSY, VFIO_E_BUSY, "this program");
+	assert_null(dev);
+	vfio_close(first);
+	f->devs[0] = f->devs[--f->ndevs];
+	opens(f, "SHARED");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_memory),
+		TEST(one_group),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
