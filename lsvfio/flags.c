@@ -37,6 +37,7 @@ const struct flag reset_methods[] = {
 	{ VFIO_RESET_PM, "pm" },
 	{ VFIO_RESET_BUS, "bus" },
 	{ VFIO_RESET_SPECIFIC, "specific" },
+	{ VFIO_RESET_HOT, "hot" },
 	{ 0, NULL },
 };
 

@@ -164,6 +164,10 @@ struct backend {
 	 */
 	int (*doorbells)(struct vfio_dev *dev, uint32_t region, struct doorbell *list,
 			 unsigned int max);
+	/* vfio_hot_reset_info(), vfio_hot_reset(); NULL: there is no such thing. */
+	int (*hot_reset_info)(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
+			      unsigned int max);
+	int (*hot_reset)(struct vfio_dev *dev);
 	/*
 	 * Open the device called name so that memory of both is kept once. 1, without a record: that
 	 * cannot be with these two. NULL: it never can.

@@ -229,10 +229,11 @@ int vfio_reset(struct vfio_dev *dev);
 #define VFIO_RESET_PM     8u	/* D3hot and back to D0 */
 #define VFIO_RESET_BUS    16u	/* the bus that it is on, by the bridge above */
 #define VFIO_RESET_SPECIFIC 32u	/* a way that the kernel, or the firmware, has for this model */
+#define VFIO_RESET_HOT    64u	/* vfio_hot_reset(), and nobody is in the way */
 
 struct vfio_reset_info {
 	uint32_t methods;	/* VFIO_RESET_…: those that reset it; 0: it cannot be */
-	uint32_t others;	/* functions that are reset with it; their user may be another */
+	uint32_t others;	/* functions that VFIO_RESET_HOT resets with it; whose user may be another */
 	uint64_t count;		/* resets that were done since the device was made, or 0: not known */
 	int32_t last;		/* what became of the last: 0 or a negative errno */
 	uint32_t reserved;
@@ -243,6 +244,32 @@ struct vfio_reset_info {
  * VFIO_DEVICE_FLAGS_RESET is in vfio_info().
  */
 int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info);
+
+#define VFIO_HOT_RESET_HELD    1u	/* this program has it open, in the address space of this one */
+#define VFIO_HOT_RESET_ALLOWED 2u	/* it is not in the way: this program has it, or its IOMMU group */
+
+/* A function that a hot reset resets. */
+struct vfio_hot_reset_device {
+	uint16_t segment;		/* its PCI address: 0000 of 0000:03:1f.7, */
+	uint8_t bus, devfn;		/* 03, and 1f << 3 | 7 */
+	uint32_t flags;			/* VFIO_HOT_RESET_… */
+	int64_t group;			/* its IOMMU group, or -1 */
+};
+
+/*
+ * What does a hot reset of this device reset? Stores up to max of the functions, this one among them,
+ * and returns how many there are. Resets nothing. -ENOTSUP where there is no such reset: on a root
+ * bus, and for devices that are not the kernel's.
+ */
+int vfio_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
+			unsigned int max);
+
+/*
+ * Reset the slot or the bus that the device is on, with all functions there. -EPERM, and their
+ * addresses in the record, when others would be hit: this program must have all of them, in one
+ * address space (vfio_space_open()). Each is then as after vfio_reset().
+ */
+int vfio_hot_reset(struct vfio_dev *dev);
 
 /* ---- interrupts -------------------------------------------------------------------------- */
 

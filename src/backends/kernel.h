@@ -12,6 +12,7 @@
  *   kernel_device.c   the contract over the device's descriptor, which is the same on both
  *   kernel_region.c   its regions
  *   kernel_dma.c      its memory
+ *   kernel_reset.c    hot reset
  *   kernel_feature.c  what else can be asked
  *   kernel_isolation.c  what keeps it in its place
  *
@@ -272,6 +273,12 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 void kernel_dma_drop(struct kernel *k);
 /* RLIMIT_MEMLOCK in bytes, or UINT64_MAX for those whom it does not bind. */
 uint64_t kernel_memlock(void);
+
+/* ---- kernel_reset.c ------------------------------------------------------------------------- */
+
+int kernel_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
+			  unsigned int max);
+int kernel_hot_reset(struct vfio_dev *dev);
 
 /* ---- kernel_feature.c ----------------------------------------------------------------------- */
 

@@ -238,6 +238,8 @@ void kernel_close(struct vfio_dev *dev)
 	.poll_fd = poll_fd,                                                                        \
 	.dispatch = dispatch,                                                                      \
 	.set_timeout = set_timeout,                                                                \
+	.hot_reset_info = kernel_hot_reset_info,                                                   \
+	.hot_reset = kernel_hot_reset,                                                             \
 	.open_beside = kernel_open_beside,                                                         \
 	.close = kernel_close,                                                                     \
 }

@@ -123,6 +123,22 @@ EXPORT int vfio_config_info(struct vfio_dev *dev, uint32_t offset, struct vfio_c
 
 /* ---- reset, vectors ----------------------------------------------------------------------- */
 
+/* The device is a bus, too, for those who have all of it. */
+static void probe_hot_reset(struct vfio_dev *dev, struct vfio_reset_info *info)
+{
+	const struct vfio_error before = dev->error;
+	struct vfio_hot_reset_device list[32];
+	int n = dev->backend->hot_reset_info ? dev->backend->hot_reset_info(dev, list, 32) : 0;
+	bool allowed = n > 0 && n <= 32;
+
+	for (int i = 0; allowed && i < n; i++)
+		allowed = list[i].flags & VFIO_HOT_RESET_ALLOWED;
+	if (allowed)
+		info->methods |= VFIO_RESET_HOT;
+	info->others = n > 0 ? (uint32_t)n - 1 : 0;
+	dev->error = before;
+}
+
 EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
 {
 	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
@@ -135,10 +151,11 @@ EXPORT int vfio_reset_probe(struct vfio_dev *dev, struct vfio_reset_info *info)
 	if (!driver_is_unknown(r))
 		return r;
 	memset(info, 0, sizeof(*info));
+	probe_hot_reset(dev, info);
 	r = dev->backend->info(dev, &device);
 	if (r < 0 || !(device.flags & VFIO_DEVICE_FLAGS_RESET))
 		return r;
-	info->methods = VFIO_RESET_DEVICE;
+	info->methods |= VFIO_RESET_DEVICE;
 	len = driver_config(dev, config);
 	if (len < 0)
 		return len;

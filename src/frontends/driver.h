@@ -8,6 +8,7 @@
  *   space.h      memory
  *   faults.c     what the device says of its memory: maps, limits, faults, dirty pages
  *   events.c     what ends the use of a device
+ *   hardware.c   what only hardware has
  *   doorbells.c  eventfds that wake the device
  */
 #ifndef LIBVFIO_FRONTENDS_DRIVER_H

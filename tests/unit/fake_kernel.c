@@ -470,6 +470,62 @@ static int region_info(struct vfio_region_info *q)
 	return 0;
 }
 
+/* ---- hot reset ------------------------------------------------------------------------------ */
+
+static bool is_owned(const struct object *o, const struct fake_device *d)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (objects[i].kind == DEVICE && objects[i].in == o->in &&
+		    objects[i].device->group == d->group)
+			return true;
+	return false;
+}
+
+static int hot_reset_info(const struct object *o, struct vfio_pci_hot_reset_info *q)
+{
+	const bool by_group = o->in->kind == GROUP;
+	uint32_t n = 0;
+
+	if (!o->device->slot)
+		return -ENODEV;
+	for (unsigned int i = 0; i < N && fake.devices[i].bdf; i++) {
+		const struct fake_device *d = &fake.devices[i];
+		unsigned int bus, slot, func;
+
+		if (d->slot != o->device->slot)
+			continue;
+		assert_int_equal(sscanf(d->bdf, "0000:%x:%x.%x", &bus, &slot, &func), 3);
+		if (q->argsz < sizeof(*q) + (n + 1) * sizeof(q->devices[0]))
+			return -ENOSPC;
+		q->devices[n++] = (struct vfio_pci_dependent_device){
+			.group_id = by_group ? (uint32_t)d->group : is_owned(o, d) ? 0 : UINT32_MAX,
+			.bus = bus, .devfn = slot << 3 | func,
+		};
+	}
+	q->count = n;
+	q->flags = by_group ? 0 : 1;
+	return 0;
+}
+
+static int hot_reset(const struct object *o, const struct vfio_pci_hot_reset *q)
+{
+	for (unsigned int i = 0; i < N && fake.devices[i].bdf; i++) {
+		const struct fake_device *d = &fake.devices[i];
+		bool is_shown = false;
+
+		if (d->slot != o->device->slot)
+			continue;
+		for (uint32_t g = 0; g < q->count; g++)
+			is_shown = is_shown || object_of(q->group_fds[g])->number == d->group;
+		if (d->driver || !(o->in->kind == GROUP ? is_shown : is_owned(o, d)))
+			return -EINVAL;
+	}
+	if ((o->in->kind == GROUP) != (q->count > 0) || q->count > 2)
+		return -EINVAL;
+	fake.hot_resets++;
+	return 0;
+}
+
 static int on_device(struct object *o, unsigned long request, void *arg)
 {
 	struct vfio_device_info *info = arg;
@@ -488,6 +544,10 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return region_info(arg);
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return hot_reset_info(o, arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return hot_reset(o, arg);
 	}
 	return -ENOTTY;
 }

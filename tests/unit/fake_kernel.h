@@ -35,6 +35,7 @@ struct fake_device {
 	int64_t group;
 	const char *driver;		/* NULL: vfio-pci */
 	bool picky;			/* its IOMMU is not like that of the others */
+	unsigned int slot;		/* others of this number are reset with it; 0: cannot be */
 	unsigned int uses;		/* descriptors of it that are open */
 };
 
@@ -46,6 +47,7 @@ struct fake {
 	unsigned int containers, iommufds, ioases, groups;	/* that there are */
 	unsigned int maps, copies, unmaps;
 	uint64_t pinned;		/* bytes */
+	unsigned int hot_resets;
 	unsigned long fail;		/* the ioctl that fails once, */
 	int with;			/* with this errno */
 };

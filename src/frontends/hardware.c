@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The driver API: what only hardware has, of which the kernel gives us the use. */
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/export.h"
+#include "frontends/driver.h"
+
+static int cannot(struct vfio_dev *dev, const char *what)
+{
+	return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+			 "devices of the kernel's, opened by their PCI address, have it",
+			 "%s: not with a device of the back end %s", what, dev->backend->name);
+}
+
+/* ---- hot reset ------------------------------------------------------------------------------ */
+
+EXPORT int vfio_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
+			       unsigned int max)
+{
+	if (!dev->backend->hot_reset_info)
+		return cannot(dev, "hot reset");
+	return dev->backend->hot_reset_info(dev, list, max);
+}
+
+EXPORT int vfio_hot_reset(struct vfio_dev *dev)
+{
+	return dev->backend->hot_reset ? dev->backend->hot_reset(dev) : cannot(dev, "hot reset");
+}

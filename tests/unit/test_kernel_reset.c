@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Hot reset of devices of the kernel's: on both roads, in a made-up machine. */
+#include "fake_kernel.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define A "0000:03:00.0"
+#define B "0000:03:00.1"		/* in A's group and slot */
+#define C "0000:03:01.0"		/* in A's slot, in another group */
+#define D "0000:00:05.0"		/* in none */
+
+static struct vfio_space *space;
+static struct vfio_error err;
+static struct vfio_dev *devs[4];
+
+static int set_up(bool by_node)
+{
+	memset(&fake, 0, sizeof(fake));
+	memset(devs, 0, sizeof(devs));
+	fake.has_nodes = by_node;
+	fake.devices[0] = (struct fake_device){ .bdf = A, .node = "vfio0", .group = 7, .slot = 1 };
+	fake.devices[1] = (struct fake_device){ .bdf = B, .node = "vfio1", .group = 7, .slot = 1 };
+	fake.devices[2] = (struct fake_device){ .bdf = C, .node = "vfio2", .group = 8, .slot = 1 };
+	fake.devices[3] = (struct fake_device){ .bdf = D, .node = "vfio3", .group = 9 };
+	return vfio_space_new(&space, NULL);
+}
+
+static int by_group(void **state)
+{
+	return set_up(false);
+}
+
+static int by_node(void **state)
+{
+	return set_up(true);
+}
+
+static int tear_down(void **state)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		vfio_close(devs[i]);
+	vfio_space_free(space);
+	fake_end();
+	return 0;
+}
+
+static struct vfio_dev *opens(unsigned int n)
+{
+	if (vfio_space_open(space, &devs[n], fake.devices[n].bdf, &err) < 0)
+		fail_msg("%s", err.what);
+	return devs[n];
+}
+
+static void assert_refused(struct vfio_dev *dev, int r, int e, const char *has, const char *lacks)
+{
+	const struct vfio_error *why = vfio_last_error(dev);
+
+	if (r != -e || why->code != VFIO_E_RESET || !strstr(why->what, has) ||
+	    strstr(why->what, lacks))
+		fail_msg("%d, VFIO-%03d: %s", r, why->code, why->what);
+}
+
+static void assert_entry(const struct vfio_hot_reset_device *d, uint8_t devfn, int64_t group,
+			 uint32_t flags)
+{
+	if (d->segment || d->bus != 3 || d->devfn != devfn || d->group != group || d->flags != flags)
+		fail_msg("%04x:%02x devfn %#x, group %lld, flags %u", d->segment, d->bus, d->devfn,
+			 (long long)d->group, d->flags);
+}
+
+static void who_is_in_the_way(void **state)
+{
+	const uint32_t all = VFIO_HOT_RESET_HELD | VFIO_HOT_RESET_ALLOWED;
+	struct vfio_hot_reset_device list[3];
+	struct vfio_reset_info info;
+	struct vfio_dev *a;
+
+	fake_begin();
+	a = opens(0);
+	assert_int_equal(vfio_hot_reset_info(a, list, 1), 3);
+	assert_int_equal(vfio_hot_reset_info(a, list, 3), 3);
+	assert_entry(&list[0], 0, 7, all);
+	assert_entry(&list[1], 1, 7, VFIO_HOT_RESET_ALLOWED);
+	assert_entry(&list[2], 8, 8, 0);
+	assert_refused(a, vfio_hot_reset(a), EPERM, C, B);
+	assert_int_equal(vfio_reset_probe(a, &info), 0);
+	assert_int_equal(info.methods & VFIO_RESET_HOT, 0);
+	assert_int_equal(info.others, 2);
+	opens(2);
+	assert_int_equal(vfio_hot_reset_info(a, list, 3), 3);
+	assert_entry(&list[2], 8, 8, all);
+	assert_int_equal(vfio_reset_probe(a, &info), 0);
+	assert_int_equal(info.methods, VFIO_RESET_DEVICE | VFIO_RESET_HOT);
+	assert_int_equal(fake.hot_resets, 0);
+	assert_int_equal(vfio_hot_reset(a), 0);
+	assert_int_equal(fake.hot_resets, 1);
+	vfio_close(devs[2]);
+	devs[2] = NULL;
+	assert_refused(a, vfio_hot_reset(a), EPERM, C, B);
+}
+
+/* The group is ours, but another driver has a function in it that does no DMA. */
+static void another_driver(void **state)
+{
+	struct vfio_dev *a;
+
+	fake.devices[1].driver = "pci-stub";
+	fake_begin();
+	a = opens(0);
+	opens(2);
+	assert_refused(a, vfio_hot_reset(a), EPERM, B, C);
+	assert_int_equal(fake.hot_resets, 0);
+}
+
+static void none_there(void **state)
+{
+	struct vfio_hot_reset_device list[1];
+	struct vfio_reset_info info;
+	struct vfio_dev *d;
+
+	fake_begin();
+	d = opens(3);
+	assert_refused(d, vfio_hot_reset_info(d, list, 1), ENOTSUP, D, A);
+	assert_refused(d, vfio_hot_reset(d), ENOTSUP, "in no slot", A);
+	assert_int_equal(vfio_reset_probe(d, &info), 0);
+	assert_int_equal(info.methods, VFIO_RESET_DEVICE);
+	assert_int_equal(info.others, 0);
+}
+
+static void refused_by_the_kernel(void **state)
+{
+	struct vfio_dev *a;
+
+	fake_begin();
+	a = opens(0);
+	opens(2);
+	fake.fail = VFIO_DEVICE_PCI_HOT_RESET;
+	fake.with = EAGAIN;
+	assert_refused(a, vfio_hot_reset(a), EAGAIN, "cannot reset", C);
+	assert_non_null(strstr(vfio_last_error(a)->remedy, "try again"));
+	assert_int_equal(vfio_hot_reset(a), 0);
+}
+
+static void not_of_others(void **state)
+{
+	struct vfio_hot_reset_device list[1];
+	struct vfio_dev *dev;
+
+	fake_begin();
+	assert_int_equal(vfio_open(&dev, "edu", NULL), 0);
+	devs[0] = dev;
+	assert_int_equal(vfio_hot_reset(dev), -ENOTSUP);
+	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_UNSUPPORTED);
+	assert_int_equal(vfio_hot_reset_info(dev, list, 1), -ENOTSUP);
+}
+
+#define BOTH(name)                                                                                 \
+	{ #name " by group", name, by_group, tear_down, NULL },                                    \
+	{ #name " by node", name, by_node, tear_down, NULL }
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(who_is_in_the_way),
+		BOTH(another_driver),
+		BOTH(none_there),
+		BOTH(refused_by_the_kernel),
+		BOTH(not_of_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
