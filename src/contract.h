@@ -168,6 +168,9 @@ struct backend {
 	int (*hot_reset_info)(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
 			      unsigned int max);
 	int (*hot_reset)(struct vfio_dev *dev);
+	/* vfio_low_power_enter(), vfio_low_power_exit(); NULL: likewise. */
+	int (*low_power_enter)(struct vfio_dev *dev, int wakeup_fd);
+	int (*low_power_exit)(struct vfio_dev *dev);
 	/*
 	 * Open the device called name so that memory of both is kept once. 1, without a record: that
 	 * cannot be with these two. NULL: it never can.

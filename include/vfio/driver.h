@@ -271,6 +271,17 @@ int vfio_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list
  */
 int vfio_hot_reset(struct vfio_dev *dev);
 
+/*
+ * Leave the device alone for a while, so that the kernel lets it go into low power, D3cold where the
+ * machine has that; and come back. Accesses wake it for as long as they take, but registers that are
+ * mapped must not be touched until vfio_low_power_exit(): that would raise SIGBUS. wakeup_fd is -1 or
+ * an eventfd, of which the kernel keeps a copy: the first wake-up from outside ends low power and
+ * signals it. -EINVAL (VFIO_E_LOW_POWER) when the device is there already; -ENOTSUP where there is no
+ * such thing. To leave where one has not entered is no error.
+ */
+int vfio_low_power_enter(struct vfio_dev *dev, int wakeup_fd);
+int vfio_low_power_exit(struct vfio_dev *dev);
+
 /* ---- interrupts -------------------------------------------------------------------------- */
 
 /*

@@ -106,7 +106,8 @@ enum vfio_refuser {
 	X(VFIO_E_AT_WORK,       606, "the device is at work on something that was asked before") \
 	X(VFIO_E_POLICY_VALUE,  607, "there is no such policy, or it cannot be that") \
 	X(VFIO_E_MALFORMED,     608, "the device's configuration space is malformed") \
-	X(VFIO_E_COMMAND,       609, "the device answered a command with an error status")
+	X(VFIO_E_COMMAND,       609, "the device answered a command with an error status") \
+	X(VFIO_E_LOW_POWER,     610, "the device is in low power already")
 
 enum vfio_error_code {
 #define VFIO_ERROR_ENUM(name, number, text) name = number,

@@ -13,6 +13,7 @@
  *   kernel_region.c   its regions
  *   kernel_dma.c      its memory
  *   kernel_reset.c    hot reset
+ *   kernel_power.c    low power
  *   kernel_feature.c  what else can be asked
  *   kernel_isolation.c  what keeps it in its place
  *
@@ -280,7 +281,21 @@ int kernel_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *li
 			  unsigned int max);
 int kernel_hot_reset(struct vfio_dev *dev);
 
+/* ---- kernel_power.c ------------------------------------------------------------------------- */
+
+int kernel_low_power_enter(struct vfio_dev *dev, int wakeup_fd);
+int kernel_low_power_exit(struct vfio_dev *dev);
+
 /* ---- kernel_feature.c ----------------------------------------------------------------------- */
+
+/* The kernel's numbers, some of which older headers do not have. */
+#define KERNEL_VF_TOKEN         0u
+#define KERNEL_LOW_POWER        3u
+#define KERNEL_LOW_POWER_WAKEUP 4u
+#define KERNEL_LOW_POWER_EXIT   5u
+
+/* VFIO_DEVICE_FEATURE, as it is: a negative errno without a record. */
+int kernel_ask_feature(struct kernel *k, uint32_t flags, void *data, size_t len);
 
 int kernel_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len);
 

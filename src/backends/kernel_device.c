@@ -240,6 +240,8 @@ void kernel_close(struct vfio_dev *dev)
 	.set_timeout = set_timeout,                                                                \
 	.hot_reset_info = kernel_hot_reset_info,                                                   \
 	.hot_reset = kernel_hot_reset,                                                             \
+	.low_power_enter = kernel_low_power_enter,                                                 \
+	.low_power_exit = kernel_low_power_exit,                                                   \
 	.open_beside = kernel_open_beside,                                                         \
 	.close = kernel_close,                                                                     \
 }

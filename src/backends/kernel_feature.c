@@ -9,10 +9,7 @@
 
 #define PROBE VFIO_DEVICE_FEATURE_PROBE
 
-/* The kernel's numbers, some of which older headers do not have. */
-#define LOW_POWER_ENTRY 3u
-#define LOW_POWER_EXIT  5u
-#define MIG_DATA_SIZE   9u
+#define MIG_DATA_SIZE 9u	/* the kernel's, which older headers do not have */
 
 /* ---- libvfio's own -------------------------------------------------------------------------- */
 
@@ -103,8 +100,7 @@ static int own_feature(struct kernel *k, uint32_t flags, void *data, size_t len)
 
 /* ---- the kernel's --------------------------------------------------------------------------- */
 
-/* The device's own means, which few have; -ENOTTY. */
-static int ask(struct kernel *k, uint32_t flags, void *data, size_t len)
+int kernel_ask_feature(struct kernel *k, uint32_t flags, void *data, size_t len)
 {
 	union {
 		struct vfio_device_feature head;
@@ -149,7 +145,7 @@ static int start_logging(struct kernel *k, const struct dirty_start *start, cons
 		}
 		q.num_ranges = all.count;
 	}
-	return ask(k, FEATURE_DIRTY_START | VFIO_DEVICE_FEATURE_SET, &q, sizeof(q));
+	return kernel_ask_feature(k, FEATURE_DIRTY_START | VFIO_DEVICE_FEATURE_SET, &q, sizeof(q));
 }
 
 static int get_logged(struct kernel *k, const struct dirty_report *report, uint64_t *bitmap)
@@ -159,7 +155,7 @@ static int get_logged(struct kernel *k, const struct dirty_report *report, uint6
 		.bitmap = (uintptr_t)bitmap,
 	};
 
-	return ask(k, FEATURE_DIRTY_REPORT | VFIO_DEVICE_FEATURE_GET, &q, sizeof(q));
+	return kernel_ask_feature(k, FEATURE_DIRTY_REPORT | VFIO_DEVICE_FEATURE_GET, &q, sizeof(q));
 }
 
 /* A bit for each page must have room in the whole words of the bitmap. */
@@ -168,7 +164,7 @@ static bool has_room(const struct dirty_report *q, size_t bytes)
 	return q->page && q->size / q->page <= bytes / sizeof(uint64_t) * 64;
 }
 
-/* By the device's means, or else by the IOMMU's. */
+/* By the device's means, which few have, or else by the IOMMU's. */
 static int dirty(struct kernel *k, uint32_t number, void *data, size_t len)
 {
 	uint64_t bitmap[FEATURE_MAX / sizeof(uint64_t)] = { 0 };
@@ -181,7 +177,7 @@ static int dirty(struct kernel *k, uint32_t number, void *data, size_t len)
 		memcpy(&start, data, sizeof(start));
 		r = start_logging(k, &start, (uint8_t *)data + sizeof(start), len - sizeof(start));
 	} else if (number == FEATURE_DIRTY_STOP) {
-		r = ask(k, number | VFIO_DEVICE_FEATURE_SET, data, 0);
+		r = kernel_ask_feature(k, number | VFIO_DEVICE_FEATURE_SET, data, 0);
 	} else {
 		memcpy(&report, data, sizeof(report));
 		room = (len - sizeof(report)) & ~(sizeof(uint64_t) - 1);
@@ -203,7 +199,7 @@ static int kernel_dirty(struct kernel *k, uint32_t flags, void *data, size_t len
 	int r = -EINVAL;
 
 	if (flags & PROBE)
-		r = k->iommu->dirty ? 0 : ask(k, flags, data, 0);
+		r = k->iommu->dirty ? 0 : kernel_ask_feature(k, flags, data, 0);
 	else if (len >= least[number - FEATURE_DIRTY_START] && len <= FEATURE_MAX)
 		r = dirty(k, number, data, len);
 	if (r == -ENOTTY)
@@ -217,8 +213,8 @@ static int kernel_dirty(struct kernel *k, uint32_t flags, void *data, size_t len
  */
 static bool is_plain(uint32_t number)
 {
-	return number == VFIO_DEVICE_FEATURE_MIGRATION || number == LOW_POWER_ENTRY ||
-	       number == LOW_POWER_EXIT || number == MIG_DATA_SIZE;
+	return number == VFIO_DEVICE_FEATURE_MIGRATION || number == KERNEL_LOW_POWER ||
+	       number == KERNEL_LOW_POWER_EXIT || number == MIG_DATA_SIZE;
 }
 
 int kernel_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
@@ -232,7 +228,7 @@ int kernel_feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 	if (number >= FEATURE_DIRTY_START && number <= FEATURE_DIRTY_REPORT)
 		return kernel_dirty(k, flags, data, len);
 	if (is_plain(number) || (flags & PROBE))
-		r = ask(k, flags, data, len);
+		r = kernel_ask_feature(k, flags, data, len);
 	if (r == -ENOTTY)
 		return unknown(k, number);
 	return r < 0 ? error_system(&dev->error, -r, "feature %u of the device", number) : r;

@@ -27,3 +27,18 @@ EXPORT int vfio_hot_reset(struct vfio_dev *dev)
 {
 	return dev->backend->hot_reset ? dev->backend->hot_reset(dev) : cannot(dev, "hot reset");
 }
+
+/* ---- low power ------------------------------------------------------------------------------ */
+
+EXPORT int vfio_low_power_enter(struct vfio_dev *dev, int wakeup_fd)
+{
+	if (!dev->backend->low_power_enter)
+		return cannot(dev, "low power");
+	return dev->backend->low_power_enter(dev, wakeup_fd);
+}
+
+EXPORT int vfio_low_power_exit(struct vfio_dev *dev)
+{
+	return dev->backend->low_power_exit ? dev->backend->low_power_exit(dev)
+					    : cannot(dev, "low power");
+}

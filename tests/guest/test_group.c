@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -175,8 +176,9 @@ static void one_group(void **state)
 /* ---- hot reset ------------------------------------------------------------------------------ */
 
 /* Of e1000e, a register that a reset puts back. */
-#define VET         0x38u
-#define VET_DEFAULT 0x8100u
+#define VET          0x38u
+#define E1000_STATUS 0x08u
+#define VET_DEFAULT  0x8100u
 
 static void assert_in_reset(const struct vfio_hot_reset_device *d, unsigned int func, uint32_t flags)
 {
@@ -229,6 +231,30 @@ static void not_all_of_it(void **state)
 	assert_int_equal(vfio_read32(net, 0, VET), 0x1234);
 }
 
+/* ---- low power ------------------------------------------------------------------------------ */
+
+/* Behind a port there is D3hot at least; what the device knew is there again. */
+static void low_power(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *net = opens(f, "NET");
+	int efd = eventfd(0, EFD_CLOEXEC);
+	uint32_t status;
+
+	assert_int_equal(vfio_pread(net, 0, E1000_STATUS, &status, 4), 4);
+	assert_int_equal(vfio_low_power_enter(net, -1), 0);
+	assert_refused(vfio_last_error(net), vfio_low_power_enter(net, -1), EINVAL, VFIO_E_LOW_POWER,
+		       "already");
+	assert_int_equal(vfio_read32(net, VFIO_PCI_CONFIG_REGION_INDEX, 0), 0x10d38086);
+	assert_int_equal(vfio_low_power_exit(net), 0);
+	assert_int_equal(vfio_low_power_exit(net), 0);
+	assert_int_equal(vfio_low_power_enter(net, efd), 0);
+	assert_int_equal(vfio_low_power_exit(net), 0);
+	assert_int_equal(vfio_read32(net, 0, E1000_STATUS), status);
+	assert_int_equal(vfio_low_power_enter(net, -1), 0);	/* and is closed so */
+	close(efd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -238,6 +264,7 @@ int main(int argc, char **argv)
 		TEST(one_memory),
 		TEST(one_group),
 		TEST(hot_reset),
+		TEST(low_power),
 	};
 
 	if (argc > 1)

@@ -526,6 +526,29 @@ static int hot_reset(const struct object *o, const struct vfio_pci_hot_reset *q)
 	return 0;
 }
 
+/* ---- features ------------------------------------------------------------------------------- */
+
+static int set_feature(struct object *o, const struct vfio_device_feature *q)
+{
+	if (fake.is_old || !(q->flags & VFIO_DEVICE_FEATURE_SET))
+		return -ENOTTY;
+	switch (q->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case KERNEL_LOW_POWER:
+	case KERNEL_LOW_POWER_WAKEUP:
+		if (o->device->in_low_power)
+			return -EINVAL;
+		o->device->in_low_power = true;
+		o->device->wakeup_fd = -1;
+		if (q->argsz > sizeof(*q))
+			memcpy(&o->device->wakeup_fd, q->data, sizeof(int));
+		return 0;
+	case KERNEL_LOW_POWER_EXIT:
+		o->device->in_low_power = false;
+		return 0;
+	}
+	return -ENOTTY;
+}
+
 static int on_device(struct object *o, unsigned long request, void *arg)
 {
 	struct vfio_device_info *info = arg;
@@ -544,6 +567,8 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return region_info(arg);
+	case VFIO_DEVICE_FEATURE:
+		return set_feature(o, arg);
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
 		return hot_reset_info(o, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:

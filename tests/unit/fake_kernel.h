@@ -36,6 +36,8 @@ struct fake_device {
 	const char *driver;		/* NULL: vfio-pci */
 	bool picky;			/* its IOMMU is not like that of the others */
 	unsigned int slot;		/* others of this number are reset with it; 0: cannot be */
+	bool in_low_power;
+	int wakeup_fd;			/* given with it, or -1 */
 	unsigned int uses;		/* descriptors of it that are open */
 };
 
@@ -43,6 +45,7 @@ struct fake_device {
 struct fake {
 	char at[64];
 	bool has_nodes;			/* is there the newer road? */
+	bool is_old;			/* the kernel has no VFIO_DEVICE_FEATURE_… */
 	struct fake_device devices[4];
 	unsigned int containers, iommufds, ioases, groups;	/* that there are */
 	unsigned int maps, copies, unmaps;

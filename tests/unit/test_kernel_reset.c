@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Hot reset of devices of the kernel's: on both roads, in a made-up machine. */
+/* Hot reset and low power of devices of the kernel's: on both roads, in a made-up machine. */
 #include "fake_kernel.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define A "0000:03:00.0"
 #define B "0000:03:00.1"		/* in A's group and slot */
@@ -155,6 +157,45 @@ static void not_of_others(void **state)
 	assert_int_equal(vfio_hot_reset_info(dev, list, 1), -ENOTSUP);
 }
 
+/* ---- low power ------------------------------------------------------------------------------ */
+
+static void low_power(void **state)
+{
+	int efd = eventfd(0, EFD_CLOEXEC);
+	struct vfio_dev *a;
+
+	fake_begin();
+	a = opens(0);
+	assert_int_equal(vfio_low_power_exit(a), 0);
+	assert_int_equal(vfio_low_power_enter(a, -1), 0);
+	assert_true(fake.devices[0].in_low_power);
+	assert_int_equal(fake.devices[0].wakeup_fd, -1);
+	assert_int_equal(vfio_low_power_enter(a, efd), -EINVAL);
+	assert_int_equal(vfio_last_error(a)->code, VFIO_E_LOW_POWER);
+	assert_int_equal(vfio_low_power_exit(a), 0);
+	assert_false(fake.devices[0].in_low_power);
+	assert_int_equal(vfio_low_power_enter(a, 0), -EINVAL);
+	assert_int_equal(vfio_last_error(a)->code, VFIO_E_IRQ_FD);
+	assert_int_equal(vfio_low_power_enter(a, efd), 0);
+	assert_int_equal(fake.devices[0].wakeup_fd, efd);
+	close(efd);
+}
+
+static void low_power_is_not_everywhere(void **state)
+{
+	struct vfio_dev *a;
+
+	fake.is_old = true;
+	fake_begin();
+	a = opens(0);
+	assert_int_equal(vfio_low_power_enter(a, -1), -ENOTSUP);
+	assert_non_null(strstr(vfio_last_error(a)->what, "this kernel"));
+	assert_int_equal(vfio_open(&devs[1], "edu", NULL), 0);
+	assert_int_equal(vfio_low_power_enter(devs[1], -1), -ENOTSUP);
+	assert_int_equal(vfio_last_error(devs[1])->code, VFIO_E_UNSUPPORTED);
+	assert_int_equal(vfio_low_power_exit(devs[1]), -ENOTSUP);
+}
+
 #define BOTH(name)                                                                                 \
 	{ #name " by group", name, by_group, tear_down, NULL },                                    \
 	{ #name " by node", name, by_node, tear_down, NULL }
@@ -167,6 +208,8 @@ int main(void)
 		BOTH(none_there),
 		BOTH(refused_by_the_kernel),
 		BOTH(not_of_others),
+		BOTH(low_power),
+		BOTH(low_power_is_not_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
