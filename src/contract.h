@@ -182,6 +182,14 @@ struct backend {
 };
 
 /*
+ * What vfio_open() does (open.c), for a front end that has something to say first: beside() opens the
+ * device, or returns 1 if it does not.
+ */
+typedef int open_beside(void *arg, struct vfio_dev **dev, const char *name, struct vfio_error *err);
+int open_device(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
+		struct vfio_error *err);
+
+/*
  * The rule for every access: how many of len bytes at offset lie in a region of size bytes (0 for
  * len 0), or -EINVAL when none does, as the kernel says; of configuration space all or -EFAULT.
  */

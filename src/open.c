@@ -108,7 +108,8 @@ static int check_isolation(struct vfio_dev **dev, int least, struct vfio_error *
 	return r;
 }
 
-EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+int open_device(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
+		struct vfio_error *err)
 {
 	int least, r;
 
@@ -123,12 +124,19 @@ EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error 
 	least = least_isolation(err);
 	if (least < 0)
 		return least;
-	r = open_by_name(dev, name, err);
+	r = beside ? beside(arg, dev, name, err) : 1;
+	if (r == 1)
+		r = open_by_name(dev, name, err);
 	if (r == 0)
 		r = check_isolation(dev, least, err);
 	if (r == 0)
 		(*dev)->name = strdup(name);	/* without memory for it, it has none */
 	return r;
+}
+
+EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+{
+	return open_device(dev, name, NULL, NULL, err);
 }
 
 EXPORT int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn,

@@ -2,7 +2,6 @@
 /* Address spaces of the driver API: which devices see a set of maps. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/export.h"
@@ -150,32 +149,23 @@ EXPORT int vfio_space_attach(struct vfio_space *space, struct vfio_dev *dev)
 }
 
 /* Beside a device that is attached, if memory can be kept once for both. */
-static int open_member(struct vfio_space *s, struct vfio_dev **dev, const char *name,
-		       struct vfio_error *err)
+static int open_member(void *space, struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
+	const struct vfio_space *s = space;
 	struct driver *d;
 	int r = 1;
 
 	LIST_FOREACH(d, &s->members, member)
 		if (r == 1 && d->dev->backend->open_beside)
 			r = d->dev->backend->open_beside(d->dev, dev, name, err);
-	if (r == 1)
-		return vfio_open(dev, name, err);
-	if (r == 0)
-		(*dev)->name = strdup(name);	/* without memory for it, it has none */
 	return r;
 }
 
 EXPORT int vfio_space_open(struct vfio_space *space, struct vfio_dev **dev, const char *name,
 			   struct vfio_error *err)
 {
-	int r;
+	int r = open_device(dev, name, open_member, space, err);
 
-	*dev = NULL;
-	error_clear(err);
-	if (!name)
-		name = secure_getenv("VFIO_DEVICE");
-	r = open_member(space, dev, name ? name : "", err);
 	if (r < 0)
 		return r;
 	r = vfio_space_attach(space, *dev);

@@ -3,6 +3,7 @@
 #include "fake_kernel.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backends/iommufd.h"
@@ -266,6 +267,21 @@ static void refusals(void **state)
 	assert_objects(f, 1, 1);
 }
 
+/* What the environment asks of every device is asked of these, too. */
+static void not_isolated(void **state)
+{
+	struct fixture *f = *state;
+
+	opens(f, &f->a, A);
+	setenv("VFIO_ISOLATION", "nonsense", 1);
+	assert_fails(f, C, EINVAL, VFIO_E_ISOLATION);
+	setenv("VFIO_ISOLATION", "iommu", 1);
+	opens(f, &f->c, C);
+	assert_fails(f, "edu", EPERM, VFIO_E_ISOLATION);
+	unsetenv("VFIO_ISOLATION");
+	assert_objects(f, 1, f->by_node ? 1 : 2);
+}
+
 static void every_step_fails(void **state)
 {
 	static const unsigned long steps[2][5] = {
@@ -316,6 +332,7 @@ int main(void)
 		BOTH(by_its_node),
 		BOTH(other_back_ends),
 		BOTH(refusals),
+		BOTH(not_isolated),
 		BOTH(every_step_fails),
 		BOTH(no_copy),
 	};
