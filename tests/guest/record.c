@@ -43,7 +43,7 @@ static void open_parent(struct session *pf, const char *bdf)
 
 	fflush(stdout);
 	dup2(null, 1);
-	session_open(pf, bdf, "", NULL);
+	session_open(pf, &kernel_road, bdf, "", NULL);
 	fflush(stdout);
 	dup2(out, 1);
 	close(out);
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		open_parent(&parent, argv[4]);
 		enable_virtual(argv[4]);
 	}
-	session_open(&session, argv[1], argv[2], argc == 5 ? token_text : NULL);
+	session_open(&session, &kernel_road, argv[1], argv[2], argc == 5 ? token_text : NULL);
 	record_part(&session, argv[3]);
 	printf("# end\n");
 	session_close(&session);

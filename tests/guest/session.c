@@ -24,7 +24,7 @@ void fail(const char *what)
 	exit(1);
 }
 
-static int open_attribute(const char *bdf, const char *attribute, int flags)
+int open_attribute(const char *bdf, const char *attribute, int flags)
 {
 	char path[256];
 
@@ -46,7 +46,7 @@ static int open_group(const char *bdf)
 	return fd;
 }
 
-static void open_device(struct session *s, const char *token)
+static void kernel_open(struct session *s, const char *token)
 {
 	char name[128];
 
@@ -62,6 +62,36 @@ static void open_device(struct session *s, const char *token)
 	if (s->device < 0)
 		fail("VFIO_GROUP_GET_DEVICE_FD");
 }
+
+static ssize_t kernel_read(struct session *s, void *buf, size_t len, uint64_t offset)
+{
+	return pread(s->device, buf, len, (off_t)offset);
+}
+
+static ssize_t kernel_write(struct session *s, const void *buf, size_t len, uint64_t offset)
+{
+	return pwrite(s->device, buf, len, (off_t)offset);
+}
+
+static int kernel_ioctl(struct session *s, unsigned long request, void *arg)
+{
+	return ioctl(s->device, request, arg);
+}
+
+static void kernel_close(struct session *s)
+{
+	close(s->device);
+	close(s->group);
+	close(s->container);
+}
+
+const struct road kernel_road = {
+	.open = kernel_open,
+	.read = kernel_read,
+	.write = kernel_write,
+	.ioctl = kernel_ioctl,
+	.close = kernel_close,
+};
 
 static void open_events(struct session *s)
 {
@@ -117,9 +147,11 @@ void session_print_bars(struct session *s)
 	fclose(f);
 }
 
-void session_open(struct session *s, const char *bdf, const char *name, const char *token)
+void session_open(struct session *s, const struct road *road, const char *bdf, const char *name,
+		  const char *token)
 {
 	memset(s, 0, sizeof(*s));
+	s->road = road;
 	s->bdf = bdf;
 	s->name = name;
 	s->sysfs = open_attribute(bdf, "config", O_RDWR);
@@ -128,15 +160,13 @@ void session_open(struct session *s, const char *bdf, const char *name, const ch
 	session_print_bars(s);
 	session_print_raw(s, "before");
 	open_events(s);
-	open_device(s, token);
+	road->open(s, token);
 	session_print_raw(s, "after");
 }
 
 void session_close(struct session *s)
 {
-	close(s->device);
-	close(s->group);
-	close(s->container);
+	s->road->close(s);
 }
 
 unsigned hw16(const struct session *s, unsigned offset)

@@ -1,21 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* One vfio-pci device, opened through its group, and what the recorder keeps of it. */
+/* One device, by the road that leads to it, and what is kept of it. */
 #ifndef GUEST_SESSION_H
 #define GUEST_SESSION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define EVENTS  16 /* eventfds e0 to e15 */
 #define INDEXES 5  /* interrupt indexes of vfio-pci */
 
+struct session;
+
+/* Who answers. Calls return -1 and set errno, as those of the system do that they stand for. */
+struct road {
+	void (*open)(struct session *s, const char *token);
+	ssize_t (*read)(struct session *s, void *buf, size_t len, uint64_t offset);
+	ssize_t (*write)(struct session *s, const void *buf, size_t len, uint64_t offset);
+	int (*ioctl)(struct session *s, unsigned long request, void *arg);
+	void (*close)(struct session *s);
+};
+
+/* vfio-pci, by the device's group. */
+extern const struct road kernel_road;
+
 struct session {
+	const struct road *road;
 	const char *bdf;
 	const char *name;
 	int container;
 	int group;
 	int device;
+	void *other;		     /* what another road has instead of these */
 	int sysfs;		     /* the raw configuration space */
 	int file;		     /* a file that is no eventfd */
 	int events[EVENTS];
@@ -26,7 +43,9 @@ struct session {
 	bool io[7];		     /* an I/O BAR */
 };
 
-void session_open(struct session *s, const char *bdf, const char *name, const char *token);
+void session_open(struct session *s, const struct road *road, const char *bdf, const char *name,
+		  const char *token);
+int open_attribute(const char *bdf, const char *attribute, int flags);
 void session_print_raw(struct session *s, const char *when);
 void session_print_bars(struct session *s);
 void session_close(struct session *s);

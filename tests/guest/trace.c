@@ -5,7 +5,6 @@
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define CONFIG	  7
@@ -16,7 +15,7 @@ static uint64_t read_region(struct session *s, char kind, unsigned region, uint6
 			    unsigned width)
 {
 	uint64_t value = 0;
-	ssize_t got = pread(s->device, &value, width, (off_t)((uint64_t)region << 40 | offset));
+	ssize_t got = s->road->read(s, &value, width, (uint64_t)region << 40 | offset);
 
 	if (kind == 'B')
 		printf("B %u %04llx %u = ", region, (unsigned long long)offset, width);
@@ -43,7 +42,7 @@ void bar_read(struct session *s, unsigned region, uint64_t offset, unsigned widt
 
 void wr(struct session *s, uint64_t offset, unsigned width, uint64_t value)
 {
-	ssize_t put = pwrite(s->device, &value, width, (off_t)((uint64_t)CONFIG << 40 | offset));
+	ssize_t put = s->road->write(s, &value, width, (uint64_t)CONFIG << 40 | offset);
 
 	if (width < 8)
 		value &= ((uint64_t)1 << width * 8) - 1;
@@ -64,7 +63,7 @@ void device_info(struct session *s)
 {
 	struct vfio_device_info info = {.argsz = sizeof(info)};
 
-	if (ioctl(s->device, VFIO_DEVICE_GET_INFO, &info))
+	if (s->road->ioctl(s, VFIO_DEVICE_GET_INFO, &info))
 		printf("I = %d\n", -errno);
 	else
 		printf("I = %x %u %u\n", info.flags, info.num_regions, info.num_irqs);
@@ -74,7 +73,7 @@ void region_info(struct session *s, unsigned index)
 {
 	struct vfio_region_info info = {.argsz = sizeof(info), .index = index};
 
-	if (ioctl(s->device, VFIO_DEVICE_GET_REGION_INFO, &info))
+	if (s->road->ioctl(s, VFIO_DEVICE_GET_REGION_INFO, &info))
 		printf("G %u = %d\n", index, -errno);
 	else
 		printf("G %u = %llu %x\n", index, (unsigned long long)info.size, info.flags);
@@ -84,7 +83,7 @@ void irq_info(struct session *s, unsigned index)
 {
 	struct vfio_irq_info info = {.argsz = sizeof(info), .index = index};
 
-	if (ioctl(s->device, VFIO_DEVICE_GET_IRQ_INFO, &info)) {
+	if (s->road->ioctl(s, VFIO_DEVICE_GET_IRQ_INFO, &info)) {
 		printf("Q %u = %d\n", index, -errno);
 		return;
 	}
@@ -95,7 +94,7 @@ void irq_info(struct session *s, unsigned index)
 
 void device_reset(struct session *s)
 {
-	int result = ioctl(s->device, VFIO_DEVICE_RESET);
+	int result = s->road->ioctl(s, VFIO_DEVICE_RESET, NULL);
 
 	printf("X = %d\n", result < 0 ? -errno : result);
 	fflush(stdout);
@@ -162,7 +161,7 @@ int set_irqs(struct session *s, const struct irq_set *set)
 			printf(" %d", value);
 		}
 	}
-	int result = ioctl(s->device, VFIO_DEVICE_SET_IRQS, raw);
+	int result = s->road->ioctl(s, VFIO_DEVICE_SET_IRQS, raw);
 	result = result < 0 ? -errno : result;
 	printf(" = %d\n", result);
 	return result;
