@@ -82,13 +82,13 @@ def copy_module(path, to):
     return name.name
 
 
-def make_root(root, kernel, files, script):
+def make_root(root, kernel, programs, files, script):
     """The guest's files: busybox, /init, programs with their libraries, and what it shall do."""
     for name in ('bin', 'dev', 'proc', 'sys', 'lib', 'lib64', 'etc', 'run', 'tmp', 'modules'):
         (root / name).mkdir(parents=True)
     (root / 'tmp').chmod(0o1777)
     shutil.copy(shutil.which('busybox'), root / 'bin' / 'busybox')
-    for program in PROGRAMS:
+    for program in programs:
         shutil.copy(BUILD / program, root / 'bin')
         for path in libraries(BUILD / program):
             to = 'lib64' if 'ld-linux' in path else 'lib'
@@ -132,10 +132,10 @@ def parse(said):
     return steps
 
 
-def boot(folder, devices, files, script):
+def boot(folder, devices, files, script, programs=PROGRAMS, fds=()):
     """Runs the guest to its end. The results of its steps, and what its console and QEMU said."""
     kernel = Kernel()
-    make_root(folder / 'root', kernel, files, script)
+    make_root(folder / 'root', kernel, programs, files, script)
     pack(folder / 'root', folder / 'initramfs')
     console, said = folder / 'console', folder / 'said'
     for path in (console, said):
@@ -147,7 +147,7 @@ def boot(folder, devices, files, script):
     for _ in range(record.ATTEMPTS):
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                                  text=True, timeout=TIMEOUT, check=False)
+                                  text=True, timeout=TIMEOUT, check=False, pass_fds=fds)
             complaints = done.stdout + done.stderr
         except subprocess.TimeoutExpired:
             complaints = f'QEMU was ended after {TIMEOUT} seconds\n'

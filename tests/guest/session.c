@@ -78,6 +78,12 @@ static int kernel_ioctl(struct session *s, unsigned long request, void *arg)
 	return ioctl(s->device, request, arg);
 }
 
+static void kernel_wait(struct session *s)
+{
+	(void)s;
+	usleep(20000);
+}
+
 static void kernel_close(struct session *s)
 {
 	close(s->device);
@@ -90,6 +96,7 @@ const struct road kernel_road = {
 	.read = kernel_read,
 	.write = kernel_write,
 	.ioctl = kernel_ioctl,
+	.wait = kernel_wait,
 	.close = kernel_close,
 };
 

@@ -19,6 +19,7 @@ struct road {
 	ssize_t (*read)(struct session *s, void *buf, size_t len, uint64_t offset);
 	ssize_t (*write)(struct session *s, const void *buf, size_t len, uint64_t offset);
 	int (*ioctl)(struct session *s, unsigned long request, void *arg);
+	void (*wait)(struct session *s); /* until what a signal sets off is done */
 	void (*close)(struct session *s);
 };
 

@@ -50,6 +50,14 @@ void wr(struct session *s, uint64_t offset, unsigned width, uint64_t value)
 	       (unsigned long long)value, put < 0 ? -errno : put);
 }
 
+void bar_write(struct session *s, unsigned region, uint64_t offset, unsigned width, uint64_t value)
+{
+	ssize_t put = s->road->write(s, &value, width, (uint64_t)region << 40 | offset);
+
+	printf("P %u %04llx %u %llx = %zd\n", region, (unsigned long long)offset, width,
+	       (unsigned long long)value, put < 0 ? -errno : put);
+}
+
 void hw(struct session *s, unsigned offset, unsigned width)
 {
 	uint64_t value = 0;
@@ -187,7 +195,7 @@ void event_write(struct session *s, unsigned number)
 	uint64_t one = 1;
 
 	printf("T e%u = %zd\n", number, write(s->events[number], &one, sizeof(one)));
-	usleep(20000);
+	s->road->wait(s);
 }
 
 void events_read(struct session *s, unsigned always)

@@ -29,10 +29,10 @@ struct irq_set {
 	int data[EVENTS];
 };
 
-
 uint64_t rd(struct session *s, uint64_t offset, unsigned width);
 void wr(struct session *s, uint64_t offset, unsigned width, uint64_t value);
 void bar_read(struct session *s, unsigned region, uint64_t offset, unsigned width);
+void bar_write(struct session *s, unsigned region, uint64_t offset, unsigned width, uint64_t value);
 void hw(struct session *s, unsigned offset, unsigned width);
 
 void device_info(struct session *s);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Asks a device a sequence of things by chance, and prints what it answers. See README.
+ *
+ *	differ kernel|virtual BDF SEED COUNT [STEP...]
+ *
+ * With STEPs only those of the COUNT are done. In the folder of the process a file BDF keeps the
+ * bytes that the device's configuration space has at first: each run begins with these.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "steps.h"
+#include "trace.h"
+#include "virtual.h"
+
+#define DEADLINE 540 /* seconds; the caller has one of its own */
+
+static void record_info(struct session *s)
+{
+	section("info");
+	device_info(s);
+	for (unsigned i = 0; i < 10; i++)
+		region_info(s, i);
+	for (unsigned i = 0; i <= INDEXES; i++)
+		irq_info(s, i);
+	for (unsigned offset = 0; offset < s->size; offset += 4)
+		rd(s, offset, 4);
+}
+
+/* Not all that was written goes away by a reset. */
+static void put_back(int config, const uint8_t *first, size_t size)
+{
+	uint8_t now[4096];
+
+	if (pread(config, now, size, 0) != (ssize_t)size)
+		fail("configuration space in sysfs");
+	for (size_t i = 0; i < size; i++)
+		if (now[i] != first[i] && pwrite(config, first + i, 1, (off_t)i) != 1)
+			fail("configuration space in sysfs");
+}
+
+/* The registers for vital product data: what was asked for last. */
+static void ask_for_vital(int config, const uint8_t *first)
+{
+	const uint16_t address = 0;
+	unsigned at = first[0x06] & 0x10 ? first[0x34] & ~3u : 0;
+
+	for (int i = 0; at >= 0x40 && i < 48 && first[at] != 0x03; i++)
+		at = first[at + 1] & ~3u;
+	if (at >= 0x40 && first[at] == 0x03 && pwrite(config, &address, 2, at + 2) != 2)
+		fail("configuration space in sysfs");
+}
+
+static void begin(const char *bdf)
+{
+	uint8_t first[4096];
+	int kept = open(bdf, O_RDWR | O_CREAT, 0600), config = open_attribute(bdf, "config", O_RDWR);
+	ssize_t size = read(kept, first, sizeof(first));
+
+	if (size > 0) {
+		put_back(config, first, (size_t)size);
+	} else {
+		size = pread(config, first, sizeof(first), 0);
+		if (size <= 0 || write(kept, first, (size_t)size) != size)
+			fail(bdf);
+	}
+	ask_for_vital(config, first);
+	close(config);
+	close(kept);
+}
+
+static bool is_wanted(unsigned number, int n, char **steps)
+{
+	for (int i = 0; i < n; i++)
+		if (strtoul(steps[i], NULL, 10) == number)
+			return true;
+	return n == 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct session session;
+	struct steps steps;
+
+	if (argc < 5) {
+		fprintf(stderr, "usage: differ kernel|virtual BDF SEED COUNT [STEP...]\n");
+		return 2;
+	}
+	alarm(DEADLINE);
+	uint64_t seed = strtoull(argv[3], NULL, 0);
+	unsigned count = (unsigned)strtoul(argv[4], NULL, 10);
+	bool ours = !strcmp(argv[1], "virtual");
+	print_head("device", argv[2]);
+	begin(argv[2]);
+	session_open(&session, ours ? &virtual_road : &kernel_road, argv[2], argv[2], NULL);
+	steps_init(&steps, &session);
+	record_info(&session);
+	section("steps");
+	for (unsigned i = 0; i < count; i++)
+		if (is_wanted(i, argc - 5, argv + 5))
+			steps_do(&steps, seed, i);
+	printf("# end\n");
+	session_close(&session);
+	return 0;
+}
