@@ -141,6 +141,11 @@ static struct json_object *isolation(const struct device *d)
 	return SERVED(d, isolation);
 }
 
+static struct json_object *tainted(const struct device *d)
+{
+	return value_string(d->tainted.time);
+}
+
 static const struct column table[] = {
 	{ "DEVICE", 0, 0, "string", false, device,
 	  "name: vfiod's for what it serves, else the PCI address" },
@@ -160,6 +165,8 @@ static const struct column table[] = {
 	  "bytes that the client has mapped for DMA" },
 	{ "ISOLATION", 0, 0, "string", true, isolation,
 	  "what keeps DMA from other memory: iommu, software or none" },
+	{ "TAINTED", 0, 0, "string", false, tainted,
+	  "when it was first used with nothing to isolate it" },
 	{ "STRING", 0, 0, "string", false, string, "the device string to open it with" },
 	{ "MODEL", 0, 0, "string", false, model, "device string of what vfiod serves" },
 	{ "SOCKET", 0, 0, "string", false, socket, "path where clients connect" },

@@ -80,6 +80,7 @@ void device_free(struct device *d)
 	free(d->id.device_name);
 	free(d->id.class_name);
 	free(d->driver);
+	free(d->tainted.time);
 	free(d->string);
 	free(d->name);
 	free(d);

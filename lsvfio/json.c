@@ -8,7 +8,8 @@
 /* Counts up when a member changes its meaning or goes; new members may come at any time. */
 #define SCHEMA 1
 
-static void print(struct json_object *devices)
+/* taint: NULL, where it is not asked for. */
+static void print(struct json_object *devices, const struct taint *taint)
 {
 	struct json_object *top = value_object(), *about = value_object();
 	const char *text;
@@ -16,6 +17,8 @@ static void print(struct json_object *devices)
 	value_set(about, "schema", value_number(SCHEMA));
 	value_set(top, "lsvfio", about);
 	value_set(top, "devices", devices);
+	if (taint)
+		value_set(top, "taint", taint_value(taint));
 	text = json_object_to_json_string_ext(top, JSON_C_TO_STRING_SPACED |
 					      JSON_C_TO_STRING_PRETTY |
 					      JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -38,14 +41,15 @@ static struct json_object *columns_value(const struct device *d, const struct co
 	return o;
 }
 
-void json_print_list(const struct device_list *list, const struct columns *columns)
+void json_print_list(const struct device_list *list, const struct columns *columns,
+		     const struct taint *taint)
 {
 	struct json_object *devices = value_list();
 	const struct device *d;
 
 	TAILQ_FOREACH(d, list, entry)
 		value_add(devices, columns_value(d, columns));
-	print(devices);
+	print(devices, taint);
 }
 
 static struct json_object *served_value(const struct served *s)
@@ -62,6 +66,7 @@ static struct json_object *served_value(const struct served *s)
 	value_set(o, "owner", value_string(s->owner));
 	value_set(o, "group", value_string(s->group));
 	value_set(o, "mode", value_string(s->mode));
+	value_set(o, "unsafe", json_object_new_boolean(s->unsafe));
 	value_set(o, "state", value_string(s->state));
 	value_set(o, "pid", s->pid ? value_number(s->pid) : NULL);
 	value_set(o, "restarts", value_number(s->restarts));
@@ -297,6 +302,7 @@ static struct json_object *full_value(const struct device *d, const struct colum
 
 	value_set(o, "subsystem", subsystem_value(&d->id));
 	value_set(o, "revision", d->id.known ? value_number(d->id.revision) : NULL);
+	value_set(o, "tainted", tainted_value(&d->tainted));
 	value_set(o, "vfiod", served_value(d->served));
 	value_set(o, "backend", value_string(desc->backend));
 	value_set(o, "flags", value_flags(device_flags, desc->flags));
@@ -314,7 +320,7 @@ static struct json_object *full_value(const struct device *d, const struct colum
 	return o;
 }
 
-void json_print_full(const struct device_list *list)
+void json_print_full(const struct device_list *list, const struct taint *taint)
 {
 	struct json_object *devices = value_list();
 	struct columns columns;
@@ -323,7 +329,7 @@ void json_print_full(const struct device_list *list)
 	columns_parse(&columns, "DEVICE,KIND,STRING,ID,CLASS,CLASSNAME,NAME,DRIVER,GROUP");
 	TAILQ_FOREACH(d, list, entry)
 		value_add(devices, full_value(d, &columns));
-	print(devices);
+	print(devices, taint);
 }
 
 void json_print_errors(const struct device_list *list)
@@ -339,7 +345,7 @@ void json_print_errors(const struct device_list *list)
 		value_set(o, "problems", problems_value(d));
 		value_add(devices, o);
 	}
-	print(devices);
+	print(devices, NULL);
 }
 
 void json_print_map(const struct device_list *list)
@@ -355,5 +361,5 @@ void json_print_map(const struct device_list *list)
 		value_set(o, "problems", problems_value(d));
 		value_add(devices, o);
 	}
-	print(devices);
+	print(devices, NULL);
 }

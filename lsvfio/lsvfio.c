@@ -24,7 +24,10 @@ enum {
 	OPT_LIST_COLUMNS,
 	OPT_ERRORS,
 	OPT_CONFIG_MAP,
+	OPT_TAINT,
 };
+
+#define TAINT "/run/libvfio/taint"
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -40,6 +43,7 @@ static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "sysfs", required_argument, NULL, OPT_SYSFS },
+	{ "taint", required_argument, NULL, OPT_TAINT },
 	{ "no-vfiod", no_argument, NULL, OPT_NO_VFIOD },
 	{ "no-pci", no_argument, NULL, OPT_NO_PCI },
 	{ "color", optional_argument, NULL, OPT_COLOR },
@@ -71,6 +75,7 @@ static const char usage_text[] =
 	"                           the output of lspci -xxxx; repeatable\n"
 	"      --control PATH       ask the vfiod of this control socket; repeatable\n"
 	"      --sysfs DIR          read DIR instead of /sys\n"
+	"      --taint FILE         read FILE instead of " TAINT "\n"
 	"      --no-vfiod           leave vfiod's devices out\n"
 	"      --no-pci             leave PCI devices out\n"
 	"      --color[=WHEN]       auto, always or never\n"
@@ -87,6 +92,8 @@ struct options {
 	const char *colour;
 	bool json, list_columns, errors, hexdump, config_map;
 	struct paths dumps;
+	const char *record;	/* of taint; NULL: this machine's, if it is this machine that is shown */
+	struct taint taint;
 	struct columns columns;
 	struct look look;
 };
@@ -208,6 +215,9 @@ static int one_option(struct options *o, int c)
 	case OPT_CONFIG_MAP:
 	case 'x':
 		return form_option(o, c);
+	case OPT_TAINT:
+		o->record = optarg;
+		return 0;
 	case OPT_CONFIG:
 		paths_add(&o->dumps, optarg);
 		return 0;
@@ -313,6 +323,17 @@ static int list_errors(struct options *o)
 	return ok ? EXIT_ALL : EXIT_NONE;
 }
 
+/* False when the record that was named cannot be read. */
+static bool mark_taint(struct options *o, struct device_list *list)
+{
+	bool ok = true;
+
+	if (o->record || !o->sources.sysfs_named)
+		ok = taint_read(&o->taint, o->record ? o->record : TAINT, o->record) || !o->record;
+	taint_mark(&o->taint, list);
+	return ok;
+}
+
 static int list_devices(struct options *o)
 {
 	struct device_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -324,10 +345,14 @@ static int list_devices(struct options *o)
 				o->ids);
 	if (o->sources.pci && !list_pci(&list, o))
 		ok = false;
+	if (!mark_taint(o, &list))
+		ok = false;
 	if (o->json)
-		json_print_list(&list, &o->columns);
+		json_print_list(&list, &o->columns, &o->taint);
 	else
 		list_print(&list, &o->columns, &o->look);
+	if (!o->json && !o->look.raw && !o->look.noheadings)
+		taint_print(&o->taint);
 	device_list_free(&list);
 	return ok ? EXIT_ALL : EXIT_NONE;
 }
@@ -339,7 +364,7 @@ static void print_full(struct device_list *list, const struct options *o)
 	TAILQ_FOREACH(d, list, entry)
 		ids_name(o->ids, &d->id);
 	if (o->json) {
-		json_print_full(list);
+		json_print_full(list, &o->taint);
 		return;
 	}
 	TAILQ_FOREACH(d, list, entry) {
@@ -387,6 +412,8 @@ static int show_devices(struct options *o, char **names, int n)
 	for (int i = 0; i < n; i++)
 		if (lookup_device(&list, &o->sources, names[i]))
 			found++;
+	if (!mark_taint(o, &list))
+		asked++;
 	print_form(&list, o);
 	device_list_free(&list);
 	if (found == asked)
@@ -438,5 +465,6 @@ int main(int argc, char **argv)
 	ids_close(o.ids);
 	paths_free(&o.sources.vfiods.paths);
 	paths_free(&o.dumps);
+	taint_free(&o.taint);
 	return close_stdout(status);
 }

@@ -177,6 +177,7 @@ bool member_flags(struct reader *r, struct json_object *in, const char *key,
 /* ---- reply.c: vfiod's replies become devices --------------------------------------------- */
 
 bool reply_device(struct reader *r, struct json_object *in, struct served *served);
+bool reply_tainted(struct reader *r, struct json_object *in, struct tainted *tainted);
 bool reply_description(struct reader *r, struct json_object *in, struct description *d);
 
 /* A string of 0x and up to 16 hexadecimal digits. */
@@ -294,6 +295,32 @@ char *dma_bytes_text(const struct dma *dma);
 struct libscols_table *dma_table(const struct dma *dma, const struct look *look);
 struct json_object *dma_value(const struct dma *dma);
 
+/* ---- taint.c: use of devices that nothing isolates ------------------------------------------ */
+
+/* One use, as the record has it. */
+struct mark {
+	char *time, *program, *device, *backend;	/* the last three may be NULL, but device */
+	uint32_t uid, pid;
+};
+
+struct taint {
+	size_t uses;		/* that there were, */
+	size_t n;		/* and the first of them */
+	struct mark *marks;
+	size_t nonsense;	/* lines that are no use */
+};
+
+/* That there is no record is a failure only if somebody named it. False after a complaint. */
+bool taint_read(struct taint *taint, const char *path, bool named);
+void taint_free(struct taint *taint);
+/* Tell each device what the record has of it, unless its vfiod has told. */
+void taint_mark(const struct taint *taint, struct device_list *list);
+char *taint_text(const struct tainted *tainted);
+/* Below a list. */
+void taint_print(const struct taint *taint);
+struct json_object *tainted_value(const struct tainted *tainted);
+struct json_object *taint_value(const struct taint *taint);
+
 /* ---- title.c -------------------------------------------------------------------------------- */
 
 /* Print the line above what is said of a device: its name, and where it was found. */
@@ -304,8 +331,9 @@ void title_print(const struct device *d, const struct look *look);
 void list_print(const struct device_list *list, const struct columns *columns,
 		const struct look *look);
 void show_print(const struct device *d, const struct look *look);
-void json_print_list(const struct device_list *list, const struct columns *columns);
-void json_print_full(const struct device_list *list);
+void json_print_list(const struct device_list *list, const struct columns *columns,
+		     const struct taint *taint);
+void json_print_full(const struct device_list *list, const struct taint *taint);
 void json_print_errors(const struct device_list *list);
 void json_print_map(const struct device_list *list);
 

@@ -54,6 +54,12 @@ struct used {
 	uint64_t maps, bytes;
 };
 
+/* The first time that a device was used with nothing to isolate it. */
+struct tainted {
+	char *time;		/* NULL: it was not, as far as is known */
+	uint32_t uid;
+};
+
 /* A device as vfiod lists it. */
 struct served {
 	char *control;		/* the control socket that was asked */
@@ -61,6 +67,7 @@ struct served {
 	char *name, *device, *socket, *owner, *group, *mode, *state;
 	uint32_t pid;		/* 0: no process now */
 	uint32_t restarts;
+	bool unsafe;		/* nothing isolates it */
 	struct client client;
 	struct used used;	/* known only from its description, */
 	char *isolation;	/* of DMA, and so is this */
@@ -167,6 +174,7 @@ struct device {
 	struct identity id;
 	char *driver;
 	int64_t group;		/* IOMMU group, -1: none */
+	struct tainted tainted;
 	struct pci_address address;	/* KIND_PCI */
 	struct served *served;		/* KIND_VFIOD */
 	struct description *description;

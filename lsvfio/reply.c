@@ -34,6 +34,29 @@ static bool is_octal(const char *mode)
 	return len >= 1 && len <= 5 && strspn(mode, "01234567") == len;
 }
 
+/* What an older vfiod does not say is not so. */
+static bool reply_unsafe(struct reader *r, struct json_object *in, bool *unsafe)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(in, "unsafe", &value))
+		return true;
+	*unsafe = json_object_get_boolean(value);
+	return json_object_is_type(value, json_type_boolean) ||
+	       reader_refuse(r, "unsafe", "true or false");
+}
+
+bool reply_tainted(struct reader *r, struct json_object *in, struct tainted *tainted)
+{
+	struct json_object *o;
+
+	if (!member_is_there(in, "tainted"))
+		return true;
+	return member_object_or_null(r, in, "tainted", &o) &&
+	       (!o || (member_string(r, o, "time", &tainted->time) &&
+		       member_number32(r, o, "uid", &tainted->uid)));
+}
+
 bool reply_device(struct reader *r, struct json_object *in, struct served *s)
 {
 	if (!member_string(r, in, "name", &s->name) || !member_string(r, in, "device", &s->device) ||
@@ -41,7 +64,7 @@ bool reply_device(struct reader *r, struct json_object *in, struct served *s)
 	    !member_string(r, in, "owner", &s->owner) || !member_string(r, in, "group", &s->group) ||
 	    !member_string(r, in, "mode", &s->mode) || !member_string(r, in, "state", &s->state) ||
 	    !reply_pid(r, in, &s->pid) || !member_number32(r, in, "restarts", &s->restarts) ||
-	    !reply_client(r, in, &s->client))
+	    !reply_unsafe(r, in, &s->unsafe) || !reply_client(r, in, &s->client))
 		return false;
 	if (!s->name[0])
 		return reader_refuse(r, "name", "a name: it is empty");

@@ -70,6 +70,8 @@ static void served_rows(struct libscols_table *table, const struct served *s)
 	row(table, "control socket", memory_copy(s->control));
 	row(table, "socket", memory_copy(s->socket));
 	row(table, "permission", memory_printf("%s:%s %s", s->owner, s->group, s->mode));
+	row(table, "unsafe", s->unsafe ? memory_copy("yes: only user 0 with CAP_SYS_RAWIO may use it") :
+	    NULL);
 	row(table, "state", memory_copy(s->state));
 	row(table, "process", s->pid ? memory_printf("%" PRIu32, s->pid) : NULL);
 	row(table, "restarts", memory_printf("%" PRIu32, s->restarts));
@@ -157,6 +159,7 @@ static void print_summary(const struct device *d, const struct look *look)
 	table_column(table, "VALUE", 0, 0);
 	row(table, "kind", memory_copy(kind_name(d->kind)));
 	row(table, "device string", memory_copy(d->string));
+	row(table, "tainted", taint_text(&d->tainted));
 	identity_rows(table, &d->id);
 	row(table, "driver", memory_copy(d->driver));
 	row(table, "IOMMU group", d->group < 0 ? NULL : memory_printf("%" PRId64, d->group));

@@ -43,7 +43,7 @@ static struct device *make_device(struct reader *r, const char *path, uint32_t v
 	d->served->vfiod = vfiod;
 	if (!json_object_is_type(in, json_type_object))
 		reader_refuse(r, "devices", "a list of objects");
-	else if (reply_device(r, in, d->served)) {
+	else if (reply_device(r, in, d->served) && reply_tainted(r, in, &d->tainted)) {
 		d->name = memory_copy(d->served->name);
 		if (d->served->socket)
 			d->string = memory_printf("unix:%s", d->served->socket);

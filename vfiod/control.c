@@ -101,6 +101,21 @@ static struct json_object *client_object(const struct device *device)
 	return client;
 }
 
+/* When and by whom a device was used that nothing isolates; null: it was not. */
+static struct json_object *tainted_object(const struct device *device)
+{
+	struct json_object *json;
+	char text[32];
+	struct tm utc;
+
+	if (!device->tainted || !gmtime_r(&device->tainted, &utc))
+		return NULL;
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json = message_new("time", json_object_new_string(text));
+	json_object_object_add(json, "uid", json_object_new_int64(device->tainted_by));
+	return json;
+}
+
 static struct json_object *device_object(const struct device *device)
 {
 	const struct device_config *config = device->config;
@@ -115,6 +130,7 @@ static struct json_object *device_object(const struct device *device)
 	json_object_object_add(json, "group", json_object_new_string(config->group));
 	json_object_object_add(json, "mode", json_object_new_string(mode));
 	json_object_object_add(json, "unsafe", json_object_new_boolean(config->access.unsafe));
+	json_object_object_add(json, "tainted", tainted_object(device));
 	json_object_object_add(json, "state", json_object_new_string(state_names[device->state]));
 	json_object_object_add(json, "pid",
 			       device->pid ? json_object_new_int64(device->pid) : NULL);
@@ -125,6 +141,27 @@ static struct json_object *device_object(const struct device *device)
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
+/* The first of its devices, with its name for those who may know it. */
+static struct json_object *first_tainted(const struct control_client *client)
+{
+	const struct control *control = client->control;
+	const struct device *first = NULL;
+	struct json_object *json;
+
+	for (unsigned int i = 0; i < control->ndevices; i++) {
+		const struct device *device = &control->devices[i];
+
+		if (device->tainted && (!first || device->tainted < first->tainted))
+			first = device;
+	}
+	json = first ? tainted_object(first) : NULL;
+	if (json)
+		json_object_object_add(json, "device",
+				       access_allows(&first->config->access, &client->who) ?
+				       json_object_new_string(first->config->name) : NULL);
+	return json;
+}
+
 static struct json_object *list(const struct control_client *client)
 {
 	const struct control *control = client->control;
@@ -132,6 +169,7 @@ static struct json_object *list(const struct control_client *client)
 	struct json_object *devices = json_object_new_array(), *parameters;
 
 	json_object_object_add(vfiod, "version", json_object_new_string(LIBVFIO_VERSION));
+	json_object_object_add(vfiod, "tainted", first_tainted(client));
 	for (unsigned int i = 0; i < control->ndevices; i++)
 		if (access_allows(&control->devices[i].config->access, &client->who))
 			json_object_array_add(devices, device_object(&control->devices[i]));

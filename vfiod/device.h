@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <json-c/json.h>
 
@@ -63,6 +64,10 @@ struct device {
 	unsigned int restart_delay;	/* milliseconds */
 	unsigned int unready;		/* starts in a row that did not get ready */
 	unsigned int restarts;
+
+	/* The first client that used it although nothing isolates it; it outlives the process. */
+	time_t tainted;			/* 0: there was none */
+	uid_t tainted_by;
 
 	bool has_client;
 	pid_t client;

@@ -111,6 +111,17 @@ static bool on_failed(struct device *device, struct json_object *event)
 	return true;
 }
 
+/* A mark that stays, for whoever looks for the reason of what happens later. */
+static void taint(struct device *device)
+{
+	if (!device->config->access.unsafe || device->tainted)
+		return;
+	device->tainted = time(NULL);
+	device->tainted_by = device->client_uid;
+	log_warning(device->config->name, "tainted: user %u, process %d, uses it, and nothing keeps "
+		    "it from any memory of the machine", device->client_uid, device->client);
+}
+
 static bool on_client(struct device *device, struct json_object *event)
 {
 	int64_t pid, uid, gid;
@@ -124,6 +135,7 @@ static bool on_client(struct device *device, struct json_object *event)
 	device->client = (pid_t)pid;
 	device->client_uid = (uid_t)uid;
 	device->client_gid = (gid_t)gid;
+	taint(device);
 	return true;
 }
 

@@ -38,7 +38,8 @@ static const char *const no_arguments[] = { NULL };
 #define ISOLATED(isolation, irqs, policy, reset, records) \
 	"{\"id\": 1, \"map\": null, \"description\": {\"backend\": \"inprocess\", \"flags\": [], " \
 	"\"isolation\": " isolation ", \"regions\": [], \"config\": \"\", \"fault\": null, " \
-	"\"dma\": null, \"irqs\": " irqs ", \"policy\": " policy ", \"reset\": " reset ", \"records\": " records "}}\n"
+	"\"dma\": null, \"irqs\": " irqs ", \"policy\": " policy ", \"reset\": " reset \
+	", \"records\": " records "}}\n"
 
 static const char truth[] = DESCRIPTION("[]", "{\"view\": \"virtual\"}", "null", "[]");
 

@@ -16,7 +16,7 @@ EDU_CONFIG[0x34] = 0x40
 struct.pack_into("<BBHIIH", EDU_CONFIG, 0x40, 5, 0, 0x80, 0, 0, 0)
 
 EDU = {"name": "edu0", "device": "edu,dma_mask=0xffff", "socket": "/run/vfiod/edu0.sock",
-       "owner": "root", "group": "users", "mode": "0660", "state": "ready", "pid": 4711,
+       "owner": "root", "group": "users", "mode": "0660", "unsafe": True, "state": "ready", "pid": 4711,
        "restarts": 2, "client": None}
 
 DESCRIPTION = {

@@ -124,7 +124,8 @@ def columns():
 
 
 def test_every_column_has_its_type_in_json(fake):
-    fake.answer(client={"pid": 4712, "uid": 1000, "gid": 100})
+    fake.answer(client={"pid": 4712, "uid": 1000, "gid": 100},
+                tainted={"time": "2026-11-20T18:00:00Z", "uid": 0})
     types = {"string": str, "number": int, "object": dict}
     rows = devices("--sysfs", NVME, "-o", ",".join(columns()), "--control", fake.path)
     assert len(rows) == 4 and len(columns()) >= 17

@@ -340,16 +340,18 @@ def is_fine(path, value):
     name = [key for key in path if isinstance(key, str)][-1]
     if "policy" in path:
         return value == ({} if path[-1] == "policy" else "")
+    if name == "unsafe":
+        return value is True
     if "isolation" in path[:-1]:
         return value == ""
     if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map",
-                "dma", "isolation") and value is None:
+                "dma", "isolation", "tainted") and value is None:
         return path[-1] == name
     if name in ("advertised", "granted") and "dma" in path and value is None:
         return True
     if value in ("", []) and not isinstance(value, bool):
         free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags",
-                     "methods", "who", "text", "remedy", "prot", "access"),
+                     "methods", "who", "text", "remedy", "prot", "access", "time"),
                 "[]": ("flags", "regions", "irqs", "areas", "methods", "records", "prot", "list"),
                 }[json.dumps(value).strip('"') or ""]
         return name in free or (name == "name" and "description" in path)
@@ -357,7 +359,9 @@ def is_fine(path, value):
         isinstance(path[-1], int)
 
 
-GOOD = {"device": dict(EDU, client={"pid": 1, "uid": 2, "gid": 3}), "description": DESCRIPTION,
+GOOD = {"device": dict(EDU, client={"pid": 1, "uid": 2, "gid": 3},
+                       tainted={"time": "2026-11-20T18:00:00Z", "uid": 1}),
+        "description": DESCRIPTION,
         "map": CONFIG_MAP}
 
 

@@ -45,13 +45,14 @@ def test_control_path(start, directory):
 def test_list(edu, directory):
     with edu.control() as control:
         parameters = control.call('list')['parameters']
-    assert parameters['vfiod'] == {'pid': edu.process.pid, 'version': run('-V').stdout.split()[1]}
+    assert parameters['vfiod'] == {'pid': edu.process.pid, 'tainted': None,
+                                   'version': run('-V').stdout.split()[1]}
     device, = parameters['devices']
     assert re.fullmatch(r'\d+', str(device.pop('pid')))
     assert device == {
         'name': 'edu', 'device': 'edu', 'socket': f'{directory}/edu.sock',
         'owner': pwd.getpwuid(os.getuid()).pw_name, 'group': grp.getgrgid(os.getgid()).gr_name,
-        'mode': '0600', 'unsafe': False, 'state': 'ready', 'restarts': 0, 'client': None}
+        'mode': '0600', 'unsafe': False, 'tainted': None, 'state': 'ready', 'restarts': 0, 'client': None}
 
 
 def test_describe(edu):
