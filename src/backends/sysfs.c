@@ -229,8 +229,14 @@ static int reset_probe(struct sysfs *s, struct vfio_reset_info *q)
 
 static int feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 {
+	/* Whoever looks through us cannot make the device do anything. */
+	static const struct vfio_isolation isolation = {
+		VFIO_ISOLATED_BY_SOFTWARE, VFIO_ISOLATED_BY_SOFTWARE,
+	};
 	uint32_t number = flags & VFIO_DEVICE_FEATURE_MASK;
 
+	if (number == FEATURE_ISOLATION)
+		return contract_isolation(&isolation, flags, data, len, &dev->error);
 	if (number != FEATURE_RESET_INFO)
 		return error_set(&dev->error, ENOTTY, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY, NULL,
 				 "feature %#x: an observer does not have it", number);

@@ -32,6 +32,7 @@ mkdir -p /run/vfiod
 for i in $(seq 200); do [ -S /tmp/edu.sock -a -S /tmp/nvme.sock ] && break; sleep 0.1; done
 step served-edu "edu-copy -d unix:edu.sock /small o && edu-copy --intx -d unix:edu.sock /small o"
 step served-nvme "vfio-nvme -d unix:nvme.sock copy-in --verify --offset 4M /file"
+step served-shown "lsvfio --json --no-pci edu0 nvme0"
 step served-again "vfio-nvme -d unix:nvme.sock copy-out -o 4M -s {len(FILE)} o && cmp /file o"
 kill $!; wait $!
 step served-log "cat /tmp/log"
@@ -51,6 +52,7 @@ memlock=8192
 step locked-bench "vfio-nvme -d {NVME} bench --json -t 0.3 -Q 2 --no-pin"
 memlock=65536
 step identify "vfio-nvme -d {NVME} identify --json"
+step isolated "VFIO_ISOLATION=iommu vfio-nvme -d {NVME} identify"
 step smart "vfio-nvme -d {NVME} smart --json"
 step mixed "vfio-nvme -d {NVME} bench --json -t 0.3 -p randrw --yes"
 step copy-in "vfio-nvme -d {NVME} copy-in --verify --offset 1M /file"
@@ -226,6 +228,23 @@ def test_served(machine):
     assert 'killed' not in machine.right('served-log')
 
 
+# ---- isolation ----------------------------------------------------------------------------------
+
+ISOLATED = {'dma': 'iommu', 'interrupts': 'iommu'}     # by QEMU's IOMMU, which remaps them
+
+
+def test_isolation(machine):
+    """A user who asks for hardware has it; whoever vfiod serves the devices to sees it, and the limits."""
+    assert 'QEMU NVMe Ctrl' in machine.right('isolated')
+    served = json.loads(machine.right('served-shown'))['devices']
+    assert [d['device'] for d in served] == ['edu0', 'nvme0']
+    for device in served:
+        assert device['backend'] == f'kernel_{machine.road}'
+        assert (device['isolation'], device['tainted']) == (ISOLATED, None)
+        assert device['vfiod']['unsafe'] is False
+        assert device['dma']['bytes'] == {'advertised': None, 'granted': 64 << 20, 'used': 0}
+
+
 # ---- lsvfio -------------------------------------------------------------------------------------
 
 def test_lsvfio(machine):
@@ -235,7 +254,8 @@ def test_lsvfio(machine):
         machine.says('node', 'VFIO-115', 'there is no /dev/', 'PCI address')
         return
     device, = json.loads(machine.right('node'))['devices']
-    assert device['backend'] == 'kernel_cdev'
+    assert (device['backend'], device['isolation']) == ('kernel_cdev', ISOLATED)
+    assert device['dma']['bytes']['granted'] == 64 << 20, 'what may be locked'
     machine.says('nodes', 'VFIO-103', 'vfio77')
 
 

@@ -128,6 +128,18 @@ static void registers(void **state)
 	vfio_close(dev);
 }
 
+/* What is only looked at does nothing, whoever drives it. */
+static void isolation(void **state)
+{
+	struct vfio_dev *dev = observed(*state);
+	struct vfio_isolation is;
+
+	assert_int_equal(vfio_isolation(dev, &is), 0);
+	assert_int_equal(is.dma, VFIO_ISOLATED_BY_SOFTWARE);
+	assert_int_equal(is.interrupts, VFIO_ISOLATED_BY_SOFTWARE);
+	vfio_close(dev);
+}
+
 static uint32_t reset_ways(struct vfio_dev *dev)
 {
 	struct vfio_reset_info info;
@@ -339,6 +351,7 @@ int main(void)
 		TREE_TEST(regions),
 		TREE_TEST(interrupts),
 		TREE_TEST(registers),
+		TREE_TEST(isolation),
 		TREE_TEST(ways_to_reset),
 		TREE_TEST(a_device_of_another_driver),
 		TREE_TEST(what_would_change_it),
