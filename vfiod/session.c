@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -149,6 +150,62 @@ static bool change_policy(struct session *session, struct json_object *request)
 	return true;
 }
 
+/* ---- a device that is wanted back ----------------------------------------------------------- */
+
+bool session_is_kernel(const struct session *session)
+{
+	const char *name = vfio_backend_name(session->dev);
+
+	return strncmp(name, "kernel_", 7) == 0 || strcmp(name, "noiommu") == 0;
+}
+
+/* By the kernel, and the client, if there is one, has not asked to be told. */
+static void on_wanted(void *arg, int fd)
+{
+	struct session *session = arg;
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+	log_notice(session->process->name, "the kernel wants the device back: it is to be removed, or "
+		   "gets another driver");
+	stop(session);
+}
+
+/*
+ * The kernel waits until a device of its own is closed. A client that wants to be told takes the place
+ * of this; when it has gone, so has what it had set.
+ */
+static void listen_for_kernel(struct session *session)
+{
+	struct {
+		struct vfio_irq_set set;
+		int fd;
+	} q = {
+		.set = {
+			.argsz = sizeof(q), .index = VFIO_PCI_REQ_IRQ_INDEX, .count = 1,
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		},
+		.fd = session->wanted,
+	};
+
+	if (session->wanted >= 0 && vfio_irq_set(session->dev, &q.set) != 0)
+		log_warning(session->process->name, "the kernel cannot tell when it wants the device "
+			    "back: %s", vfio_last_error(session->dev)->what);
+}
+
+static int watch_kernel(struct session *session)
+{
+	session->wanted = -1;
+	if (!session_is_kernel(session))
+		return 0;
+	session->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->wanted < 0)
+		return -errno;
+	listen_for_kernel(session);
+	return vfio_server_watch(session->server, session->wanted, on_wanted, session);
+}
+
 /* ---- the client ---------------------------------------------------------------------------- */
 
 static void on_client(void *arg, const struct vfio_peer *peer)
@@ -163,8 +220,10 @@ static void on_client(void *arg, const struct vfio_peer *peer)
 		json_object_object_add(event, "gid", json_object_new_int64(peer->gid));
 	}
 	tell(session, event);
-	if (!peer)
+	if (!peer) {
 		set_waiting_policies(session);
+		listen_for_kernel(session);
+	}
 	/* Nobody can follow on a socket that does not listen. */
 	if (!peer && (session->process->connected || session->leave_by))
 		session->stopping = true;
@@ -233,9 +292,11 @@ static void on_request(void *arg, int fd)
 static bool ask_to_leave(struct session *session)
 {
 	struct vfio_error record;
+	uint64_t count;
 
 	if (vfio_irq_trigger(session->dev, VFIO_PCI_REQ_IRQ_INDEX, 0) == 0)
-		return true;
+		return session->wanted < 0 ||
+		       read(session->wanted, &count, sizeof(count)) < 0;	/* it came here */
 	/* That nobody listens is no news. */
 	while (vfio_record(session->dev, &session->cursor, &record) == 1)
 		;
@@ -350,6 +411,8 @@ int session_open(struct session *session, struct vfio_error *err)
 		ret = vfio_server_watch(session->server, process->channel, on_request, session);
 	if (ret == 0)
 		ret = vfio_server_watch(session->server, session->signals, on_signal, session);
+	if (ret == 0)
+		ret = watch_kernel(session);
 	if (ret == 0 && !process->connected)
 		ret = vfio_server_add_listener(session->server, process->socket);
 	return ret;
@@ -369,7 +432,11 @@ int session_run(struct session *session)
 		if (time_to_leave(session) == 0)
 			stop(session);
 	}
-	return ret;
+	/* While the kernel takes a device away, it does not reset it: its client has left for that. */
+	if (ret != -EAGAIN || !session_is_kernel(session))
+		return ret;
+	log_notice(session->process->name, "the kernel wants the device back");
+	return 0;
 }
 
 void session_finish(struct session *session)

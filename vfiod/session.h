@@ -30,6 +30,7 @@ struct session {
 	uint64_t cursor;		/* of the device's side channel */
 	uint64_t faults;		/* that are known of */
 	bool stopping;
+	int wanted;			/* signalled when the kernel wants its device back; or -1 */
 	int64_t leave_by;		/* when the client loses its connection; 0: it was not asked to leave */
 	/* What clients cause: their records cannot crowd out who has come and gone. */
 	struct bucket lines, records, refusals;
@@ -37,6 +38,9 @@ struct session {
 
 /* 0 or a negative errno. */
 int session_init(struct session *session, struct device_process *process);
+
+/* Is the device the kernel's, by its VFIO? */
+bool session_is_kernel(const struct session *session);
 
 /* Make the server for session->dev. 0, or a negative errno; err->code is set where err says why. */
 int session_open(struct session *session, struct vfio_error *err);

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 
+import monitor
 import record
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -132,8 +133,23 @@ def parse(said):
     return steps
 
 
-def boot(folder, devices, files, script, programs=PROGRAMS, fds=()):
-    """Runs the guest to its end. The results of its steps, and what its console and QEMU said."""
+def run(command, said, actions, fds):
+    """QEMU, to its end; its complaints."""
+    if actions:
+        return monitor.run(command, said, actions, TIMEOUT)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=TIMEOUT, check=False, pass_fds=fds)
+        return done.stdout + done.stderr
+    except subprocess.TimeoutExpired:
+        return f'QEMU was ended after {TIMEOUT} seconds\n'
+
+
+def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None):
+    """Runs the guest to its end. The results of its steps, and what its console and QEMU said.
+
+    actions: commands for QEMU's monitor, (name, arguments) by the names that the guest asks for them.
+    """
     kernel = Kernel()
     make_root(folder / 'root', kernel, programs, files, script)
     pack(folder / 'root', folder / 'initramfs')
@@ -145,12 +161,7 @@ def boot(folder, devices, files, script, programs=PROGRAMS, fds=()):
                '-serial', f'file:{console}', '-serial', f'file:{said}']
     complaints = ''
     for _ in range(record.ATTEMPTS):
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                                  text=True, timeout=TIMEOUT, check=False, pass_fds=fds)
-            complaints = done.stdout + done.stderr
-        except subprocess.TimeoutExpired:
-            complaints = f'QEMU was ended after {TIMEOUT} seconds\n'
+        complaints = run(command, said, actions, fds)
         if said.stat().st_size:
             break
     return (parse(said.read_text(errors='replace').replace('\r', '')),
