@@ -15,13 +15,11 @@
 #include "backends/kernel.h"
 #include "backends/unsafe.h"
 #include "base/error.h"
-#include "base/fd.h"
 
 struct noiommu {
 	struct kernel k;
 	struct backend backend;		/* the kernel's, but for what is below */
 	struct unsafe_maps maps;
-	int container, group;
 };
 
 static struct noiommu *noiommu_of(struct vfio_dev *dev)
@@ -76,9 +74,7 @@ static void close_device(struct vfio_dev *dev)
 {
 	struct noiommu n = *noiommu_of(dev);
 
-	kernel_group_backend.close(dev);
-	fd_close(&n.group);
-	fd_close(&n.container);
+	kernel_close(dev);
 	unsafe_maps_close(&n.maps);
 }
 
@@ -88,14 +84,15 @@ static int open_container(struct noiommu *n, const struct kernel_roots *roots,
 			  struct vfio_error *err)
 {
 	const struct kernel_place *p = &n->k.place;
+	int *container = &n->k.space->container;
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/vfio", roots->dev);
-	n->container = open(path, O_RDWR | O_CLOEXEC);
-	if (n->container < 0)
+	*container = open(path, O_RDWR | O_CLOEXEC);
+	if (*container < 0)
 		return kernel_node_failed(roots, p, path, errno, err);
-	if (ioctl(n->container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
-	    ioctl(n->container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) == 1)
+	if (ioctl(*container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
+	    ioctl(*container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) == 1)
 		return 0;
 	return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
 			 "as root: echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; the "
@@ -106,18 +103,21 @@ static int open_container(struct noiommu *n, const struct kernel_roots *roots,
 static int open_group(struct noiommu *n, const struct kernel_roots *roots, struct vfio_error *err)
 {
 	const struct kernel_place *p = &n->k.place;
+	struct kernel_space *s = n->k.space;
 	char path[PATH_MAX];
+	int group;
 
 	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/noiommu-%lld", roots->dev,
 		 (long long)p->group);
-	n->group = open(path, O_RDWR | O_CLOEXEC);
-	if (n->group < 0)
+	group = open(path, O_RDWR | O_CLOEXEC);
+	if (group < 0)
 		return kernel_node_failed(roots, p, path, errno, err);
-	if (ioctl(n->group, VFIO_GROUP_SET_CONTAINER, &n->container) < 0)
+	n->k.group = kernel_space_add_group(s, p->group, group);
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &s->container) < 0)
 		return kernel_step_failed(p, "putting its group into a container", errno, err);
-	if (ioctl(n->container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU) < 0)
+	if (ioctl(s->container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU) < 0)
 		return kernel_step_failed(p, "choosing to have no IOMMU", errno, err);
-	n->k.device = ioctl(n->group, VFIO_GROUP_GET_DEVICE_FD, p->bdf);
+	n->k.device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, p->bdf);
 	return n->k.device < 0 ? kernel_step_failed(p, "asking its group for it", errno, err) : 0;
 }
 
@@ -148,14 +148,17 @@ static struct noiommu *new(const struct kernel_place *p)
 	n->backend.dma_map = dma_map;
 	n->backend.dma_unmap = dma_unmap;
 	n->backend.feature = feature;
+	n->backend.open_beside = NULL;
 	n->backend.close = close_device;
 	n->k.dev.backend = &n->backend;
+	n->k.roots = &kernel_roots;
 	n->k.place = *p;
 	n->k.iommu = &none;
-	n->k.device = n->k.group = n->k.container = n->k.iommufd = -1;
-	range_map_init(&n->k.maps);
-	n->container = n->group = -1;
-	return n;
+	n->k.device = -1;
+	if (kernel_space_join(NULL, &n->k) == 0)
+		return n;
+	free(n);
+	return NULL;
 }
 
 int noiommu_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
