@@ -82,18 +82,10 @@ static ssize_t read_config(struct sysfs *s, uint64_t offset, void *buf, size_t l
 	return n == (ssize_t)len ? n : read_failed(s, offset, len, n);
 }
 
-/* As far as this user may read: how many bytes, or -errno. */
 static ssize_t read_all(struct sysfs *s, uint8_t config[PCI_CFG_SPACE_SIZE])
 {
-	const struct vfio_error before = s->dev.error;
-	ssize_t n;
-
-	n = read_config(s, 0, config, s->config_size < PCI_CFG_SPACE_SIZE ? s->config_size :
-			PCI_CFG_SPACE_SIZE);
-	if (n != -EPERM)
-		return n;
-	s->dev.error = before;
-	return read_config(s, 0, config, UNPRIVILEGED);
+	return read_config(s, 0, config, s->config_size < PCI_CFG_SPACE_SIZE ? s->config_size :
+			   PCI_CFG_SPACE_SIZE);
 }
 
 /* ---- what the device is --------------------------------------------------------------------- */
@@ -176,8 +168,7 @@ static int irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *
 	}
 	if (!irq_capability[index])
 		return 0;
-	len = read_config(s, 0, config, s->config_size < sizeof(config) ? s->config_size :
-			  sizeof(config));
+	len = read_all(s, config);
 	if (len < 0)
 		return (int)len;
 	to->count = count_vectors(config, len, irq_capability[index]);
@@ -208,7 +199,10 @@ static uint32_t parse_methods(char *text)
 	return found;
 }
 
-/* Since Linux 5.15 the kernel says what it would do; else the capabilities say what could be. */
+/*
+ * There is a file "reset" if the kernel can reset the device, and since Linux 5.15 "reset_method" says
+ * how. Before, the capabilities say what is likely.
+ */
 static int reset_probe(struct sysfs *s, struct vfio_reset_info *q)
 {
 	uint8_t config[PCI_CFG_SPACE_SIZE];
@@ -216,14 +210,16 @@ static int reset_probe(struct sysfs *s, struct vfio_reset_info *q)
 	ssize_t n = sysfs_read_text(s->folder, "reset_method", text, sizeof(text));
 
 	memset(q, 0, sizeof(*q));
-	if (n > 0) {
+	if (n > 0)
 		q->methods = parse_methods(text);
+	if (n > 0 || faccessat(s->folder, "reset", F_OK, 0) < 0)
 		return 0;
-	}
 	n = read_all(s, config);
 	if (n < 0)
 		return (int)n;
 	q->methods = reset_methods(config, (size_t)n);
+	if (!q->methods)
+		q->methods = VFIO_RESET_SPECIFIC;
 	return 0;
 }
 

@@ -154,6 +154,8 @@ static void ways_to_reset(void **state)
 	struct tree *t = *state;
 	struct vfio_dev *dev = observed(t);
 
+	assert_int_equal(reset_ways(dev), 0);
+	make_file(t, DEV "/reset", "");
 	assert_int_equal(reset_ways(dev), VFIO_RESET_FLR | VFIO_RESET_PM);
 	make_file(t, DEV "/reset_method", "device_specific af_flr pm bus something_new\n");
 	assert_int_equal(reset_ways(dev), VFIO_RESET_SPECIFIC | VFIO_RESET_AF | VFIO_RESET_PM |
@@ -220,6 +222,7 @@ static void the_first_64_bytes(void **state)
 {
 	struct tree *t = *state;
 	struct vfio_dev *dev = observed(t);
+	struct vfio_reset_info reset;
 	struct vfio_irq_info info;
 	uint8_t config[PCI_CFG_SPACE_SIZE];
 	char path[PATH_MAX];
@@ -234,6 +237,8 @@ static void the_first_64_bytes(void **state)
 	assert_int_equal(vfio_irq_info(dev, VFIO_PCI_INTX_IRQ_INDEX, &info), 0);
 	assert_int_equal(vfio_irq_info(dev, VFIO_PCI_MSIX_IRQ_INDEX, &info), -EPERM);
 	assert_int_equal(reset_ways(dev), 0);
+	make_file(t, DEV "/reset", "");
+	assert_int_equal(vfio_reset_probe(dev, &reset), -EPERM);
 	vfio_close(dev);
 }
 
