@@ -8,8 +8,7 @@
 /* Counts up when a member changes its meaning or goes; new members may come at any time. */
 #define SCHEMA 1
 
-/* taint: NULL, where it is not asked for. */
-static void print(struct json_object *devices, const struct taint *taint)
+void json_print_devices(struct json_object *devices, const struct taint *taint)
 {
 	struct json_object *top = value_object(), *about = value_object();
 	const char *text;
@@ -49,7 +48,7 @@ void json_print_list(const struct device_list *list, const struct columns *colum
 
 	TAILQ_FOREACH(d, list, entry)
 		value_add(devices, columns_value(d, columns));
-	print(devices, taint);
+	json_print_devices(devices, taint);
 }
 
 static struct json_object *served_value(const struct served *s)
@@ -329,7 +328,7 @@ void json_print_full(const struct device_list *list, const struct taint *taint)
 	columns_parse(&columns, "DEVICE,KIND,STRING,ID,CLASS,CLASSNAME,NAME,DRIVER,GROUP");
 	TAILQ_FOREACH(d, list, entry)
 		value_add(devices, full_value(d, &columns));
-	print(devices, taint);
+	json_print_devices(devices, taint);
 }
 
 void json_print_errors(const struct device_list *list)
@@ -345,7 +344,7 @@ void json_print_errors(const struct device_list *list)
 		value_set(o, "problems", problems_value(d));
 		value_add(devices, o);
 	}
-	print(devices, NULL);
+	json_print_devices(devices, NULL);
 }
 
 void json_print_map(const struct device_list *list)
@@ -361,5 +360,5 @@ void json_print_map(const struct device_list *list)
 		value_set(o, "problems", problems_value(d));
 		value_add(devices, o);
 	}
-	print(devices, NULL);
+	json_print_devices(devices, NULL);
 }

@@ -25,6 +25,8 @@ enum {
 	OPT_ERRORS,
 	OPT_CONFIG_MAP,
 	OPT_TAINT,
+	OPT_CHECK,
+	OPT_AUDIT,
 };
 
 #define TAINT "/run/libvfio/taint"
@@ -35,6 +37,8 @@ static const struct option long_options[] = {
 	{ "errors", no_argument, NULL, OPT_ERRORS },
 	{ "hexdump", no_argument, NULL, 'x' },
 	{ "config-map", no_argument, NULL, OPT_CONFIG_MAP },
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "audit", no_argument, NULL, OPT_AUDIT },
 	{ "json", no_argument, NULL, 'J' },
 	{ "raw", no_argument, NULL, 'r' },
 	{ "noheadings", no_argument, NULL, 'n' },
@@ -66,6 +70,9 @@ static const char usage_text[] =
 	"  -x, --hexdump            print configuration space as lspci -F reads it\n"
 	"      --config-map         print how each bit of configuration space behaves; for\n"
 	"                           debugging, not for programs\n"
+	"      --check              say what is in the way of using each DEVICE, or any, and\n"
+	"                           what to do about it\n"
+	"      --audit              say how well each DEVICE behaves\n"
 	"  -J, --json               print JSON\n"
 	"  -r, --raw                print columns one blank apart\n"
 	"  -n, --noheadings         print no headings\n"
@@ -82,7 +89,8 @@ static const char usage_text[] =
 	"  -h, --help               print this\n"
 	"  -V, --version            print the version\n"
 	"\n"
-	"Exit status: 0 all right, 1 failure, 2 wrong usage, 64 some DEVICEs not found.\n";
+	"Exit status: 0 all right, 1 failure, 2 wrong usage, 3 warnings of --check or --audit,\n"
+	"64 some DEVICEs not found.\n";
 
 struct options {
 	struct sources sources;
@@ -91,6 +99,7 @@ struct options {
 	const char *list_only;	/* an option that was given and is for the list alone */
 	const char *colour;
 	bool json, list_columns, errors, hexdump, config_map;
+	struct action action;
 	struct paths dumps;
 	const char *record;	/* of taint; NULL: this machine's, if it is this machine that is shown */
 	struct taint taint;
@@ -174,6 +183,13 @@ static int form_option(struct options *o, int c)
 	}
 }
 
+static int action_option(struct options *o, int c)
+{
+	o->action.what = c == OPT_CHECK ? ACTION_CHECK : ACTION_AUDIT;
+	o->action.option = c == OPT_CHECK ? "--check" : "--audit";
+	return 0;
+}
+
 static int source_option(struct sources *sources, int c)
 {
 	switch (c) {
@@ -218,6 +234,9 @@ static int one_option(struct options *o, int c)
 	case OPT_TAINT:
 		o->record = optarg;
 		return 0;
+	case OPT_CHECK:
+	case OPT_AUDIT:
+		return action_option(o, c);
 	case OPT_CONFIG:
 		paths_add(&o->dumps, optarg);
 		return 0;
@@ -252,6 +271,19 @@ static int parse_options(struct options *o, int argc, char **argv)
 		if (r)
 			return r;
 	}
+	return -1;
+}
+
+static int check_action(const struct options *o, bool named)
+{
+	const char *option = o->action.option;
+
+	if (!option)
+		return -1;
+	if (o->list_only || o->errors || o->hexdump || o->config_map || o->dumps.n)
+		return wrong_usage("this prints something else than the other options", option);
+	if (o->action.what == ACTION_AUDIT && !named)
+		return wrong_usage("this is of a DEVICE, and none is named", option);
 	return -1;
 }
 
@@ -424,10 +456,14 @@ static int show_devices(struct options *o, char **names, int n)
 static int run(struct options *o, char **names, int n)
 {
 	bool full = n || o->dumps.n;
-	int r = check_options(o, full);
+	int r = check_action(o, n);
 
+	if (r < 0)
+		r = check_options(o, full);
 	if (r >= 0)
 		return r;
+	if (o->action.option)
+		return findings_print(&o->action, &o->sources, names, n, &o->look, o->json);
 	if (o->list_columns) {
 		columns_print(o->look.raw, o->look.noheadings);
 		return EXIT_ALL;

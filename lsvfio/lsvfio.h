@@ -17,6 +17,7 @@ enum exit_code {
 	EXIT_ALL = 0,
 	EXIT_NONE = 1,
 	EXIT_USAGE = 2,
+	EXIT_WARNED = 3,	/* --check, --audit: warnings, but no failure */
 	EXIT_SOME = 64,		/* some of the named devices were found and some were not */
 };
 
@@ -273,6 +274,18 @@ void table_paint(struct libscols_line *line, size_t column, const char *colour);
 /* Print, and free. */
 void table_end(struct libscols_table *table);
 
+/* ---- findings.c: --check and --audit -------------------------------------------------------- */
+
+/* What is done instead of printing devices. */
+struct action {
+	enum { ACTION_NONE, ACTION_CHECK, ACTION_AUDIT } what;
+	const char *option;		/* that said so */
+};
+
+/* Print what is found of each device; without names, of the machine. The exit status. */
+int findings_print(const struct action *action, const struct sources *sources, char **names,
+		   int n, const struct look *look, bool json);
+
 /* ---- errors.c: the side channels of devices ----------------------------------------------- */
 
 void errors_print(const struct device_list *list, const struct look *look);
@@ -331,6 +344,11 @@ void title_print(const struct device *d, const struct look *look);
 void list_print(const struct device_list *list, const struct columns *columns,
 		const struct look *look);
 void show_print(const struct device *d, const struct look *look);
+/*
+ * Print the whole output, of which devices is the list; it is freed. taint: NULL, where it is not
+ * asked for.
+ */
+void json_print_devices(struct json_object *devices, const struct taint *taint);
 void json_print_list(const struct device_list *list, const struct columns *columns,
 		     const struct taint *taint);
 void json_print_full(const struct device_list *list, const struct taint *taint);
