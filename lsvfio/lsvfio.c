@@ -27,6 +27,11 @@ enum {
 	OPT_TAINT,
 	OPT_CHECK,
 	OPT_AUDIT,
+	OPT_BIND,
+	OPT_UNBIND,
+	OPT_DRIVER,
+	OPT_FORCE,
+	OPT_DRY_RUN,
 };
 
 #define TAINT "/run/libvfio/taint"
@@ -39,6 +44,11 @@ static const struct option long_options[] = {
 	{ "config-map", no_argument, NULL, OPT_CONFIG_MAP },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "audit", no_argument, NULL, OPT_AUDIT },
+	{ "bind", no_argument, NULL, OPT_BIND },
+	{ "unbind", no_argument, NULL, OPT_UNBIND },
+	{ "driver", required_argument, NULL, OPT_DRIVER },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "json", no_argument, NULL, 'J' },
 	{ "raw", no_argument, NULL, 'r' },
 	{ "noheadings", no_argument, NULL, 'n' },
@@ -73,6 +83,11 @@ static const char usage_text[] =
 	"      --check              say what is in the way of using each DEVICE, or any, and\n"
 	"                           what to do about it\n"
 	"      --audit              say how well each DEVICE behaves\n"
+	"      --bind               give each DEVICE to vfio-pci, unless it is in use\n"
+	"      --unbind             give it back to the kernel's own driver\n"
+	"      --driver NAME        to this driver instead of vfio-pci\n"
+	"      --force              even if it is in use\n"
+	"      --dry-run            only print what would be done\n"
 	"  -J, --json               print JSON\n"
 	"  -r, --raw                print columns one blank apart\n"
 	"  -n, --noheadings         print no headings\n"
@@ -183,10 +198,30 @@ static int form_option(struct options *o, int c)
 	}
 }
 
-static int action_option(struct options *o, int c)
+/* What is done instead of printing devices, and how. */
+static int action_option(struct action *action, int c)
 {
-	o->action.what = c == OPT_CHECK ? ACTION_CHECK : ACTION_AUDIT;
-	o->action.option = c == OPT_CHECK ? "--check" : "--audit";
+	static const char *const names[] = {
+		[ACTION_CHECK] = "--check", [ACTION_AUDIT] = "--audit", [ACTION_BIND] = "--bind",
+		[ACTION_UNBIND] = "--unbind",
+	};
+
+	switch (c) {
+	case OPT_DRIVER:
+		action->driver = optarg;
+		return 0;
+	case OPT_FORCE:
+		action->force = true;
+		return 0;
+	case OPT_DRY_RUN:
+		action->dry = true;
+		return 0;
+	}
+	if (action->option)
+		return wrong_usage("only one of --check, --audit, --bind, --unbind",
+				   action->option);
+	action->what = ACTION_CHECK + (c - OPT_CHECK);
+	action->option = names[action->what];
 	return 0;
 }
 
@@ -236,7 +271,12 @@ static int one_option(struct options *o, int c)
 		return 0;
 	case OPT_CHECK:
 	case OPT_AUDIT:
-		return action_option(o, c);
+	case OPT_BIND:
+	case OPT_UNBIND:
+	case OPT_DRIVER:
+	case OPT_FORCE:
+	case OPT_DRY_RUN:
+		return action_option(&o->action, c);
 	case OPT_CONFIG:
 		paths_add(&o->dumps, optarg);
 		return 0;
@@ -276,14 +316,22 @@ static int parse_options(struct options *o, int argc, char **argv)
 
 static int check_action(const struct options *o, bool named)
 {
-	const char *option = o->action.option;
+	const struct action *action = &o->action;
+	const char *option = action->option;
+	bool binds = action->what == ACTION_BIND || action->what == ACTION_UNBIND;
 
+	if ((action->force || action->dry) && !binds)
+		return wrong_usage("these are for --bind and --unbind", "--force, --dry-run");
+	if (action->driver && action->what != ACTION_BIND)
+		return wrong_usage("this is for --bind", "--driver");
 	if (!option)
 		return -1;
 	if (o->list_only || o->errors || o->hexdump || o->config_map || o->dumps.n)
 		return wrong_usage("this prints something else than the other options", option);
-	if (o->action.what == ACTION_AUDIT && !named)
+	if (action->what != ACTION_CHECK && !named)
 		return wrong_usage("this is of a DEVICE, and none is named", option);
+	if (binds && o->json)
+		return wrong_usage("not together with --json", option);
 	return -1;
 }
 
@@ -462,6 +510,8 @@ static int run(struct options *o, char **names, int n)
 		r = check_options(o, full);
 	if (r >= 0)
 		return r;
+	if (o->action.what == ACTION_BIND || o->action.what == ACTION_UNBIND)
+		return bind_devices(&o->action, o->sources.sysfs, names, n);
 	if (o->action.option)
 		return findings_print(&o->action, &o->sources, names, n, &o->look, o->json);
 	if (o->list_columns) {

@@ -90,6 +90,8 @@ void ids_name(struct ids *ids, struct identity *id);
 ssize_t sysfs_read(int dir, const char *name, void *buf, size_t size, uint64_t *whole);
 /* The one hexadecimal number in a file; false when it is missing, malformed or above max. */
 bool sysfs_number(int dir, const char *name, uint32_t max, uint32_t *value);
+/* Write a text, or an empty line, to a file in one piece. 0, or a negative errno. */
+int sysfs_write(int dir, const char *name, const char *text);
 /* The last component of what a link points to, or NULL. */
 char *sysfs_link(int dir, const char *name);
 
@@ -278,13 +280,28 @@ void table_end(struct libscols_table *table);
 
 /* What is done instead of printing devices. */
 struct action {
-	enum { ACTION_NONE, ACTION_CHECK, ACTION_AUDIT } what;
+	enum { ACTION_NONE, ACTION_CHECK, ACTION_AUDIT, ACTION_BIND, ACTION_UNBIND } what;
 	const char *option;		/* that said so */
+	const char *driver;		/* --driver, or NULL */
+	bool force, dry;
 };
 
 /* Print what is found of each device; without names, of the machine. The exit status. */
 int findings_print(const struct action *action, const struct sources *sources, char **names,
 		   int n, const struct look *look, bool json);
+
+/* ---- bind.c: --bind and --unbind ------------------------------------------------------------ */
+
+/* The exit status. */
+int bind_devices(const struct action *action, const char *sysfs, char **names, int n);
+
+/* ---- use.c ---------------------------------------------------------------------------------- */
+
+/*
+ * Print what uses the device, or another one of its IOMMU group (-1: none), so that it should not
+ * lose its driver: how many things that are.
+ */
+unsigned int use_report(const char *sysfs, const char *bdf, int64_t group);
 
 /* ---- errors.c: the side channels of devices ----------------------------------------------- */
 

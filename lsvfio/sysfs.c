@@ -66,6 +66,29 @@ bool sysfs_number(int dir, const char *name, uint32_t max, uint32_t *value)
 	return true;
 }
 
+int sysfs_write(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+	char *line = memory_printf("%s\n", text);
+	ssize_t len = (ssize_t)strlen(line), n = -1;
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = write(fd, line, (size_t)len);
+	else if (fd >= 0)
+		errno = EINVAL;
+	if (n >= 0 && n < len)
+		errno = EIO;
+	free(line);
+	if (fd >= 0) {
+		int e = errno;
+
+		close(fd);
+		errno = e;
+	}
+	return n == len ? 0 : -errno;
+}
+
 char *sysfs_link(int dir, const char *name)
 {
 	char target[PATH_MAX];
