@@ -186,7 +186,7 @@ struct backend {
  * device, or returns 1 if it does not.
  */
 typedef int open_beside(void *arg, struct vfio_dev **dev, const char *name, struct vfio_error *err);
-int open_device(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
+int contract_open(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
 		struct vfio_error *err);
 
 /*

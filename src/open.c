@@ -108,7 +108,7 @@ static int check_isolation(struct vfio_dev **dev, int least, struct vfio_error *
 	return r;
 }
 
-int open_device(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
+int contract_open(struct vfio_dev **dev, const char *name, open_beside *beside, void *arg,
 		struct vfio_error *err)
 {
 	int least, r;
@@ -136,7 +136,7 @@ int open_device(struct vfio_dev **dev, const char *name, open_beside *beside, vo
 
 EXPORT int vfio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
-	return open_device(dev, name, NULL, NULL, err);
+	return contract_open(dev, name, NULL, NULL, err);
 }
 
 EXPORT int vfio_function_open(struct vfio_dev **dev, struct vfio_function *fn,

@@ -164,7 +164,7 @@ static int open_member(void *space, struct vfio_dev **dev, const char *name, str
 EXPORT int vfio_space_open(struct vfio_space *space, struct vfio_dev **dev, const char *name,
 			   struct vfio_error *err)
 {
-	int r = open_device(dev, name, open_member, space, err);
+	int r = contract_open(dev, name, open_member, space, err);
 
 	if (r < 0)
 		return r;
