@@ -30,7 +30,7 @@ static int complain(const struct binding *b, const char *what, const char *why)
 	return EXIT_NONE;
 }
 
-/* ---- what it is --------------------------------------------------------------------------------- */
+/* ---- what it is ------------------------------------------------------------------------------ */
 
 static char *read_override(int device)
 {
@@ -91,7 +91,7 @@ static bool is_vfio(const struct binding *b)
 			     faccessat(b->device, "vfio-dev", F_OK, 0) == 0);
 }
 
-/* ---- the three files ---------------------------------------------------------------------------- */
+/* ---- the three files ------------------------------------------------------------------------- */
 
 /* Print the step, and take it. */
 static bool put(const struct binding *b, const char *file, const char *text)
@@ -160,7 +160,7 @@ static bool move_to(struct binding *b, const char *wanted)
 	return done;
 }
 
-/* ---- whether it may be ---------------------------------------------------------------------------- */
+/* ---- whether it may be ----------------------------------------------------------------------- */
 
 /* The kernel's files must be there, and ours to write. */
 static bool can_write(const struct binding *b, const char *how)
@@ -171,8 +171,8 @@ static bool can_write(const struct binding *b, const char *how)
 
 	free(file);
 	if (!can)
-		fprintf(stderr, "lsvfio: %s: %s; as root: lsvfio %s %s\n", b->bdf, strerror(errno), how,
-			b->bdf);
+		fprintf(stderr, "lsvfio: %s: %s; as root: lsvfio %s %s\n", b->bdf,
+			strerror(errno), how, b->bdf);
 	return can;
 }
 
@@ -229,7 +229,7 @@ static bool is_free(const struct binding *b, const struct action *action)
 	return !held || action->force;
 }
 
-/* ---- the two actions ------------------------------------------------------------------------------- */
+/* ---- the two actions ------------------------------------------------------------------------- */
 
 static int bind_device(struct binding *b, const struct action *action)
 {

@@ -80,7 +80,7 @@ static void not_opened(struct report *report, const struct vfio_error *err)
 	take(report, &f);
 }
 
-/* ---- one device -------------------------------------------------------------------------------- */
+/* ---- one device ------------------------------------------------------------------------------ */
 
 /* The library's name for a PCI device, or for the machine (NULL) whose sysfs it is. */
 static char *observed_name(const struct sources *sources, const char *name)

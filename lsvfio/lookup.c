@@ -28,6 +28,8 @@ static bool lookup_pci(struct device_list *list, const struct sources *sources, 
 	if (!sources->pci)
 		return not_found(name, "it is a PCI address, and --no-pci leaves PCI devices out");
 	r = pci_show(list, sources->sysfs, address);
+	if (r == 0 && !sources->sysfs_named)
+		opened_observe(TAILQ_LAST(list, device_list));
 	if (r == 0)
 		return true;
 	if (r == -ENOENT)

@@ -110,6 +110,8 @@ int pci_show(struct device_list *list, const char *root, const struct pci_addres
  * space behaves. On failure *err says why.
  */
 int opened_show(struct device_list *list, const char *string, bool map, struct vfio_error *err);
+/* What the library's observer knows of a PCI device of this machine, and sysfs does not say: resets. */
+void opened_observe(struct device *d);
 
 /* ---- dump.c: configuration space in a file -------------------------------------------------- */
 

@@ -168,6 +168,18 @@ static void look(struct device *d, struct vfio_dev *dev)
 	look_at_config(d, dev);
 }
 
+void opened_observe(struct device *d)
+{
+	char *string = memory_printf("sysfs:%s", d->name);
+	struct vfio_dev *dev;
+
+	if (vfio_open(&dev, string, NULL) == 0) {
+		look_at_reset(d->description, dev);
+		vfio_close(dev);
+	}
+	free(string);
+}
+
 int opened_show(struct device_list *list, const char *string, bool map, struct vfio_error *err)
 {
 	struct vfio_dev *dev;

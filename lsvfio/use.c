@@ -34,7 +34,7 @@ static void __attribute__((format(printf, 2, 3))) tell(struct use *u, const char
 	fputc('\n', stderr);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* A folder of the machine whose sysfs it is. */
 static char *beside(const char *sysfs, const char *name)
@@ -86,7 +86,7 @@ static bool says(int dir, const char *name, const char *wanted)
 	return same;
 }
 
-/* ---- network interfaces ------------------------------------------------------------------------ */
+/* ---- network interfaces ---------------------------------------------------------------------- */
 
 static bool has_route(const char *sysfs, const char *name)
 {
@@ -116,7 +116,7 @@ static void look_at_interface(struct use *u, int folder, const char *name)
 		tell(u, "its network interface %s is up, and connected", name);
 }
 
-/* ---- disks ------------------------------------------------------------------------------------- */
+/* ---- disks ----------------------------------------------------------------------------------- */
 
 /* With several paths to a disk the one that is used has no path in its name: nvme0c1n2, nvme0n2. */
 static char *common_name(const char *name)
@@ -250,7 +250,7 @@ static void look_at_disk(struct use *u, int folder, const char *full)
 	free(name);
 }
 
-/* ---- consoles ---------------------------------------------------------------------------------- */
+/* ---- consoles -------------------------------------------------------------------------------- */
 
 static void look_at_terminal(struct use *u, int folder, const char *name)
 {
@@ -269,7 +269,7 @@ static void look_at_terminal(struct use *u, int folder, const char *name)
 	free(path);
 }
 
-/* ---- a device ----------------------------------------------------------------------------------- */
+/* ---- a device -------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;

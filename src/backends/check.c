@@ -103,7 +103,7 @@ static bool is_held(struct check *c, const char *path)
 	return true;
 }
 
-/* Of the road that vfio_open() would take. Whoever has the device has its own node, or the group's. */
+/* Of the road that vfio_open() would take. Who has the device has its own node, or the group's. */
 static void check_nodes(struct check *c)
 {
 	const struct kernel_roots *roots = &c->root.roots;

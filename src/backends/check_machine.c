@@ -46,7 +46,7 @@ static size_t read_below(const char *folder, const char *name, char *text, size_
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* ---- IOMMU, and the kernel's part ----------------------------------------------------------- */
+/* ---- IOMMU, and the kernel's part ------------------------------------------------------------ */
 
 /* Groups that the kernel made for devices without an IOMMU do not count. */
 bool check_has_iommu(struct check *c)
@@ -90,15 +90,15 @@ void check_nodes_are_there(struct check *c)
 		kernel_node_failed(&c->root.roots, &c->place, vfio, ENOENT, &err);
 		check_tell(c, VFIO_FAIL, "kernel", &err);
 	} else if (access(driver, F_OK) < 0) {
-		error_set(&err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL, "as root: modprobe vfio-pci",
-			  "the driver vfio-pci is not loaded: no device can be bound to it");
+		error_set(&err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
+			  "as root: modprobe vfio-pci", "the driver vfio-pci is not loaded: no device can be bound to it");
 		check_tell(c, VFIO_WARN, "kernel", &err);
 	} else {
 		check_pass(c, "kernel", "VFIO and its driver vfio-pci are there");
 	}
 }
 
-/* ---- interrupt remapping ---------------------------------------------------------------------- */
+/* ---- interrupt remapping --------------------------------------------------------------------- */
 
 /* How interrupts come is in the names of their controllers. */
 enum remapping { REMAPPED, NOT_REMAPPED, NOT_KNOWN };
@@ -143,12 +143,13 @@ void check_remapping(struct check *c)
 	}
 	if (how == NOT_KNOWN)
 		error_set(&err, 0, VFIO_E_REMAPPING, VFIO_BY_NOBODY, forgeable.remedy,
-			  "it is not known whether the machine keeps devices from forging interrupts");
+			  "it is not known whether the machine keeps devices from forging "
+			  "interrupts");
 	check_tell(c, how == NOT_KNOWN || is_allowed(c, "vfio_iommu_type1") ||
 		   is_allowed(c, "iommufd") ? VFIO_WARN : VFIO_FAIL, "remapping", &err);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 void check_memlock(struct check *c)
 {
@@ -217,7 +218,7 @@ void check_hugepages(struct check *c)
 	check_tell(c, VFIO_WARN, "hugepages", &err);
 }
 
-/* ---- what was done before --------------------------------------------------------------------- */
+/* ---- what was done before -------------------------------------------------------------------- */
 
 /* A line for each time that a device was given away without protection. */
 void check_taint(struct check *c)
@@ -236,10 +237,11 @@ void check_taint(struct check *c)
 	if (f)
 		fclose(f);
 	if (!count) {
-		check_pass(c, "taint", "no device was used without protection since the machine started");
+		check_pass(c, "taint",
+			   "no device was used without protection since the machine started");
 		return;
 	}
-	error_set(&err, 0, VFIO_E_NONE, VFIO_BY_NOBODY,
+	error_set(&err, 0, VFIO_E_UNSAFE, VFIO_BY_NOBODY,
 		  "what memory they have written nobody knows: start the machine again",
 		  "devices were used without protection, %u times, the last: %s", count, last);
 	check_tell(c, VFIO_WARN, "taint", &err);

@@ -40,7 +40,7 @@ static struct sysfs *sysfs_of(struct vfio_dev *dev)
 	return (struct sysfs *)dev;
 }
 
-/* ---- configuration space -------------------------------------------------------------------- */
+/* ---- configuration space --------------------------------------------------------------------- */
 
 /* To read it would wake the device. */
 static bool is_off(struct sysfs *s)
@@ -88,7 +88,7 @@ static ssize_t read_all(struct sysfs *s, uint8_t config[PCI_CFG_SPACE_SIZE])
 			   PCI_CFG_SPACE_SIZE);
 }
 
-/* ---- what the device is --------------------------------------------------------------------- */
+/* ---- what the device is ---------------------------------------------------------------------- */
 
 /* It cannot be reset by this handle, whatever it can: hence no flag of that. */
 static int info(struct vfio_dev *dev, struct vfio_device_info *to)
@@ -175,7 +175,7 @@ static int irq_info(struct vfio_dev *dev, uint32_t index, struct vfio_irq_info *
 	return 0;
 }
 
-/* ---- reset, without doing it ---------------------------------------------------------------- */
+/* ---- reset, without doing it ----------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -200,8 +200,8 @@ static uint32_t parse_methods(char *text)
 }
 
 /*
- * There is a file "reset" if the kernel can reset the device, and since Linux 5.15 "reset_method" says
- * how. Before, the capabilities say what is likely.
+ * There is a file "reset" if the kernel can reset the device, and since Linux 5.15 "reset_method"
+ * says how. Before, the capabilities say what is likely.
  */
 static int reset_probe(struct sysfs *s, struct vfio_reset_info *q)
 {
@@ -244,7 +244,7 @@ static int feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 	return reset_probe(sysfs_of(dev), data);
 }
 
-/* ---- what an observer does not -------------------------------------------------------------- */
+/* ---- what an observer does not --------------------------------------------------------------- */
 
 static int refused(struct vfio_dev *dev, const char *what)
 {
@@ -294,7 +294,7 @@ static int reset(struct vfio_dev *dev)
 	return refused(dev, "a reset");
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void distrust(struct vfio_dev *dev, bool guarded)
 {
@@ -356,7 +356,7 @@ static const struct backend sysfs_backend = {
 	.close = close_device,
 };
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static bool parse_resource(const char *line, uint64_t *size)
 {

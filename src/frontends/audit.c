@@ -45,7 +45,7 @@ const uint8_t *audit_capability(const struct audit *a, uint8_t id, unsigned int 
 	return NULL;
 }
 
-/* ---- the header, and the lists ---------------------------------------------------------------- */
+/* ---- the header, and the lists --------------------------------------------------------------- */
 
 static void answers(struct audit *a)
 {
@@ -97,7 +97,7 @@ static void extended(struct audit *a)
 		audit_tell(a, VFIO_PASS, 0, NULL, "its %u extended capabilities are well formed", n);
 }
 
-/* ---- what nobody can know the meaning of ------------------------------------------------------- */
+/* ---- what nobody can know the meaning of ----------------------------------------------------- */
 
 static bool is_known(uint32_t number)
 {
@@ -169,7 +169,7 @@ static void listed(struct audit *a)
 			   "nothing is kept in configuration space beside its capabilities");
 }
 
-/* ---- interrupts, reset, power ------------------------------------------------------------------ */
+/* ---- interrupts, reset, power ---------------------------------------------------------------- */
 
 /* Is there proof that bit 10 of Command, which PCI 2.3 introduced, works? */
 static bool can_mask(struct audit *a)
@@ -238,7 +238,7 @@ static void power(struct audit *a)
 		audit_tell(a, VFIO_PASS, 0, NULL, "its power state is D%u", state);
 }
 
-/* ---- the clauses -------------------------------------------------------------------------------- */
+/* ---- the clauses ----------------------------------------------------------------------------- */
 
 static const struct clause {
 	const char *topic;

@@ -7,7 +7,7 @@
 
 typedef unsigned long long ull;
 
-/* ---- whole pages ------------------------------------------------------------------------------- */
+/* ---- whole pages ----------------------------------------------------------------------------- */
 
 static uint32_t bar_register(const struct audit *a, unsigned int bar)
 {
@@ -54,7 +54,7 @@ void audit_bar_pages(struct audit *a)
 		audit_tell(a, VFIO_PASS, 0, NULL, "its %u memory BARs are whole pages", count);
 }
 
-/* ---- MSI-X --------------------------------------------------------------------------------------- */
+/* ---- MSI-X ----------------------------------------------------------------------------------- */
 
 /* The table, or the pending bits. */
 struct part {

@@ -3,6 +3,8 @@
 
 import json
 import os
+import shutil
+import unicodedata
 
 import pytest
 
@@ -148,6 +150,49 @@ def test_devices_of_any_kind(machine):
     assert status in (0, 3) and not any(f["verdict"] == "fail" for f in findings)
     status, _, findings = found(machine, "--audit", "unix:/nonexistent/socket")
     assert status == 1 and the_one(findings) == ("fail", "open", 103)
+
+
+# ---- lies ---------------------------------------------------------------------------------------
+
+SPOILED = ["config", "resource", "reset_method", "class", "driver", "iommu_group", "vfio-dev",
+           "proc/interrupts", "dev/vfio/vfio", "dev/iommu", "run/libvfio/taint", "reset",
+           "sys/kernel/iommu_groups/7/devices",
+           "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"]
+
+
+def spoil(path, how):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if how == "empty":
+        path.write_bytes(b"")
+    elif how == "noise":
+        path.write_bytes(os.urandom(70000))
+    elif how == "ones":
+        path.write_bytes(b"\xff" * 4096)
+    elif how == "pipe":
+        os.mkfifo(path)
+    elif how == "folder":
+        path.mkdir()
+    elif how == "loop":
+        path.symlink_to(path.name)
+    elif how == "endless":
+        path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "noise", "ones", "pipe", "folder", "loop",
+                                 "endless"])
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_machine_that_lies(machine, name, how):
+    """It ends, with one of its exit codes and without a control character; and opens nothing."""
+    spoil(machine.folder / name if "/" in name else machine.device(DEVICE) / name, how)
+    for arguments in (["--check", DEVICE], ["--check"], ["--audit", DEVICE],
+                      ["--bind", "--dry-run", DEVICE], ["--unbind", "--dry-run", DEVICE]):
+        done = run(machine, *arguments)
+        assert done.returncode in (0, 1, 3)
+        assert not any(unicodedata.category(c) == "Cc" and c != "\n"
+                       for c in done.stdout + done.stderr)
 
 
 # ---- usage --------------------------------------------------------------------------------------
