@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/unsafe.h"
 #include "base/error.h"
 #include "base/export.h"
 
@@ -103,22 +104,83 @@ static bool is_held(struct check *c, const char *path)
 	return true;
 }
 
-/* Of the road that vfio_open() would take. Who has the device has its own node, or the group's. */
-static void check_nodes(struct check *c)
+/* The nodes that are opened: one that all share, and that of the device or its group. */
+static void check_nodes(struct check *c, const char *shared, const char *own)
 {
-	const struct kernel_roots *roots = &c->root.roots;
-	bool by_node = kernel_has_nodes(roots, &c->place);
-	char iommu[PATH_MAX], node[PATH_MAX], group[PATH_MAX];
-	const char *who = geteuid() == 0 ? "nobody has it" : "nobody that you may look into has it";
+	char path[PATH_MAX];
 
-	snprintf(iommu, sizeof(iommu), "%.3000s%s", roots->dev, by_node ? "/iommu" : "/vfio/vfio");
-	snprintf(node, sizeof(node), "%.3000s/vfio/devices/%s", roots->dev, c->place.node);
-	snprintf(group, sizeof(group), "%.3000s/vfio/%lld", roots->dev, (long long)c->place.group);
-	check_node(c, iommu);
-	check_node(c, by_node ? node : group);
-	if (!is_held(c, group) && !(c->place.node[0] && is_held(c, node)))
-		check_pass(c, "holder", "%s: %s open", c->place.bdf, who);
+	snprintf(path, sizeof(path), "%.3000s/%s", c->root.dev, shared);
+	check_node(c, path);
+	snprintf(path, sizeof(path), "%.3000s/%s", c->root.dev, own);
+	check_node(c, path);
 }
+
+/* Who has the device has its own node, or the group's. */
+static void check_holders(struct check *c, const char *node, const char *group)
+{
+	const char *names[] = { node, group };
+	bool held = false;
+
+	for (unsigned int i = 0; i < 2 && !held; i++) {
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%.3000s/%s", c->root.dev, names[i]);
+		held = is_held(c, path);
+	}
+	if (!held)
+		check_pass(c, "holder", "%s: %s open", c->place.bdf, geteuid() == 0 ?
+			   "nobody has it" : "nobody that you may look into has it");
+}
+
+/* Of the road that vfio_open() would take. */
+static void check_road(struct check *c)
+{
+	bool by_node = kernel_has_nodes(&c->root.roots, &c->place);
+	char node[KERNEL_NAME + 16], group[32];
+
+	snprintf(node, sizeof(node), "vfio/devices/%s", c->place.node);
+	snprintf(group, sizeof(group), "vfio/%lld", (long long)c->place.group);
+	check_nodes(c, by_node ? "iommu" : "vfio/vfio", by_node ? node : group);
+	check_holders(c, c->place.node[0] ? node : group, group);
+}
+
+/* ---- a device that nothing shall guard --------------------------------------------------------- */
+
+static const char *topic_of(const struct vfio_error *err)
+{
+	switch (err->code) {
+	case VFIO_E_UNSAFE:
+		return "iommu";
+	case VFIO_E_NOT_BOUND:
+		return "driver";
+	default:
+		return "device";
+	}
+}
+
+static void check_unguarded(struct check *c, const char *bdf)
+{
+	char what[sizeof(UNSAFE_NOIOMMU) + KERNEL_BDF], group[40];
+	struct vfio_error err;
+
+	if (kernel_find_unguarded(&c->root.roots, bdf, &c->place, &err) < 0) {
+		check_tell(c, VFIO_FAIL, topic_of(&err), &err);
+		return;
+	}
+	check_pass(c, "device", "%s is there", bdf);
+	check_pass(c, "iommu", "%s is used without an IOMMU, as is asked for", bdf);
+	check_pass(c, "driver", "%s has the driver %s", bdf, c->place.driver);
+	snprintf(what, sizeof(what), UNSAFE_NOIOMMU "%s", bdf);
+	if (unsafe_may(what, &err) < 0)
+		check_tell(c, VFIO_FAIL, "privilege", &err);
+	else
+		check_pass(c, "privilege", "you may use devices that can reach all memory");
+	snprintf(group, sizeof(group), "vfio/noiommu-%lld", (long long)c->place.group);
+	check_nodes(c, "vfio/vfio", group);
+	check_holders(c, group, group);
+}
+
+/* ---- any other ---------------------------------------------------------------------------------- */
 
 static void check_device(struct check *c, const char *bdf)
 {
@@ -136,7 +198,7 @@ static void check_device(struct check *c, const char *bdf)
 		return;
 	check_group(c);
 	if (bound)
-		check_nodes(c);
+		check_road(c);
 	else
 		check_nodes_are_there(c);
 	check_remapping(c);
@@ -163,9 +225,12 @@ static int find_name(struct check *c, const char *name, char bdf[KERNEL_BDF],
 		return 0;
 	if (strncmp(name, "sysfs:", 6) == 0 && sysfs_parse(name + 6, &c->root, bdf))
 		return 0;
+	c->unguarded = strncmp(name, UNSAFE_NOIOMMU, strlen(UNSAFE_NOIOMMU)) == 0;
+	if (c->unguarded && sysfs_parse(name + strlen(UNSAFE_NOIOMMU), &c->root, bdf) && bdf[0])
+		return 0;
 	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "write a PCI address (0000:03:00.0) or vfioN; to be of any other kind a device "
-			 "needs nothing of the kernel's VFIO",
+			 "write a PCI address (0000:03:00.0), also behind sysfs: or "
+			 UNSAFE_NOIOMMU ", or vfioN; others need nothing of the kernel's VFIO",
 			 "'%.80s' is no PCI device that could be checked", name);
 }
 
@@ -181,7 +246,9 @@ EXPORT int vfio_check(const char *name,
 	r = find_name(&c, name, bdf, err);
 	if (r < 0)
 		return r;
-	if (bdf[0]) {
+	if (c.unguarded) {
+		check_unguarded(&c, bdf);
+	} else if (bdf[0]) {
 		check_device(&c, bdf);
 	} else {
 		c.place = (struct kernel_place){ .bdf = "a device", .group = -1 };

@@ -14,6 +14,7 @@
 
 struct check {
 	struct sysfs_root root;
+	bool unguarded;			/* the device is to be used without an IOMMU */
 	struct kernel_place place;	/* of the device; else its bdf is "a device" */
 	void (*callback)(void *arg, const struct vfio_finding *finding);
 	void *arg;

@@ -22,7 +22,7 @@
 #define FOLDER "/run/libvfio"
 #define FILE_NAME "taint"
 
-int unsafe_allowed(const char *what, struct vfio_error *err)
+int unsafe_may(const char *what, struct vfio_error *err)
 {
 	if (!capability_have(CAP_SYS_RAWIO))
 		return error_set(err, EPERM, VFIO_E_UNSAFE, VFIO_BY_LIBRARY,
@@ -35,7 +35,14 @@ int unsafe_allowed(const char *what, struct vfio_error *err)
 				 "run it outside of the container or user namespace",
 				 "opening %.60s: CAP_SYS_RAWIO counts for nothing in this user namespace",
 				 what);
-	return unsafe_record(FOLDER, what, err);
+	return 0;
+}
+
+int unsafe_allowed(const char *what, struct vfio_error *err)
+{
+	int r = unsafe_may(what, err);
+
+	return r < 0 ? r : unsafe_record(FOLDER, what, err);
 }
 
 /* ---- the record ----------------------------------------------------------------------------- */

@@ -24,6 +24,9 @@
  */
 int unsafe_allowed(const char *what, struct vfio_error *err);
 
+/* The same, and nothing is recorded. */
+int unsafe_may(const char *what, struct vfio_error *err);
+
 /*
  * The record alone, in a file named taint in a folder that is made if need be: one line, "2026-11-20T18:00:00Z
  * uid=0 pid=123 program=NAME device=0000:03:00.0 backend=unsafe-noiommu". A file of

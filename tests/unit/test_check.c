@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vfio_check() over made-up systems: each thing that can be in the way, and that it is named. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 
 #include <vfio/check.h>
 
+#include "base/capability.h"
 #include "tree.h"
 
 #define PAGES "sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -243,6 +245,38 @@ static void a_holder(void **state)
 	assert_only(t, VFIO_FAIL, "holder", VFIO_E_BUSY, "dev/vfio/7", "wait");
 }
 
+/* Asked for by name: then it must have none. */
+static void without_an_iommu(void **state)
+{
+	const bool may = capability_have(CAP_SYS_RAWIO) && capability_is_initial();
+	struct tree *t = *state;
+	char name[PATH_MAX];
+
+	snprintf(name, sizeof(name), "unsafe-noiommu:%s/bus/pci/devices/" BDF, t->sys);
+	nfound = 0;
+	assert_int_equal(vfio_check(name, keep, &nfound, &t->err), VFIO_FAIL);
+	assert_true(says("iommu", VFIO_FAIL, "has an IOMMU"));
+	make_file(t, "sys/kernel/iommu_groups/7/name", "vfio-noiommu\n");
+	nfound = 0;
+	assert_int_equal(vfio_check(name, keep, &nfound, &t->err), VFIO_FAIL);
+	assert_true(says("iommu", VFIO_PASS, "without an IOMMU"));
+	assert_true(says("node", VFIO_FAIL, "dev/vfio/noiommu-7"));
+	assert_true(says("privilege", may ? VFIO_PASS : VFIO_FAIL, ""));
+	assert_false(says("taint", VFIO_WARN, ""));
+	make_file(t, "dev/vfio/noiommu-7", "");
+	nfound = 0;
+	vfio_check(name, keep, &nfound, &t->err);
+	assert_true(says("node", VFIO_PASS, "dev/vfio/noiommu-7"));
+	assert_true(says("holder", VFIO_PASS, BDF));
+	assert_false(says("remapping", VFIO_PASS, ""));
+	drop(t, DEV "/iommu_group");
+	nfound = 0;
+	assert_int_equal(vfio_check(name, keep, &nfound, &t->err), VFIO_FAIL);
+	assert_true(says("driver", VFIO_FAIL, "given to users"));
+	assert_says(t, vfio_check("unsafe-noiommu:x", keep, &nfound, &t->err), EINVAL,
+		    VFIO_E_NAME, "unsafe-noiommu:x", "address");
+}
+
 static void interrupt_remapping(void **state)
 {
 	struct tree *t = *state;
@@ -278,7 +312,7 @@ static void what_was_done_before(void **state)
 	make_folder(t, "run/libvfio");
 	make_file(t, "run/libvfio/taint", "2026-01-01 uid=0 device=0000:02:00.0\n"
 		  "2026-01-02 uid=0 device=\033[2J0000:05:00.0\n");
-	assert_only(t, VFIO_WARN, "taint", 0, "2 times, the last: 2026-01-02", "start the machine");
+	assert_only(t, VFIO_WARN, "taint", VFIO_E_UNSAFE, "2 times, the last: 2026-01-02", "start the machine");
 	assert_true(says("taint", VFIO_WARN, "?[2J"));
 	drop(t, "run/libvfio/taint");
 	make_link(t, "run/libvfio/taint", "/dev/zero");
@@ -314,6 +348,7 @@ int main(void)
 		TEST(every_neighbour),
 		TEST(nodes),
 		TEST(a_holder),
+		TEST(without_an_iommu),
 		TEST(interrupt_remapping),
 		TEST(huge_pages),
 		TEST(what_was_done_before),
