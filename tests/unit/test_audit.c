@@ -188,7 +188,7 @@ static void vendor(struct device *d)
 static void new_one(struct device *d)
 {
 	d->config[0x61] = 0xc0;
-	le32_put(d->config + 0xc0, 0x7e | 0xabcd << 16);
+	le32_put(d->config + 0xc0, 0x7e | 0xabcdu << 16);
 }
 
 static void unlisted(struct device *d)
