@@ -171,6 +171,8 @@ struct backend {
 	/* vfio_low_power_enter(), vfio_low_power_exit(); NULL: likewise. */
 	int (*low_power_enter)(struct vfio_dev *dev, int wakeup_fd);
 	int (*low_power_exit)(struct vfio_dev *dev);
+	/* vfio_set_vf_token(); NULL: likewise. */
+	int (*set_vf_token)(struct vfio_dev *dev, const char *uuid);
 	/*
 	 * Open the device called name so that memory of both is kept once. 1, without a record: that
 	 * cannot be with these two. NULL: it never can.

@@ -6,6 +6,7 @@
  *
  *   0000:03:00.0   03:00.0      a PCI device of this machine that vfio-pci drives
  *   vfio3                       the same, by the name of its node in /dev/vfio/devices
+ *   03:00.1,vf_token=UUID       a virtual function, whose token the physical one's program has set
  *   sysfs:0000:03:00.0          any PCI device, only to look at it: what sysfs tells
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
  *   fd:7                        the same, over a connected socket that this process holds
@@ -281,6 +282,14 @@ int vfio_hot_reset(struct vfio_dev *dev);
  */
 int vfio_low_power_enter(struct vfio_dev *dev, int wakeup_fd);
 int vfio_low_power_exit(struct vfio_dev *dev);
+
+/*
+ * Set the VF token of a physical function with virtual ones: a UUID, "8-4-4-4-12" hexadecimal digits.
+ * From then on whoever opens a virtual function must name it ("0000:03:00.1,vf_token=UUID"); while one
+ * of those is open, so must who opens this one. -EINVAL: it is no UUID; -ENOTSUP: it is no such
+ * function, or not the kernel's.
+ */
+int vfio_set_vf_token(struct vfio_dev *dev, const char *uuid);
 
 /* ---- interrupts -------------------------------------------------------------------------- */
 

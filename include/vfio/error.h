@@ -51,6 +51,7 @@ enum vfio_refuser {
 	X(VFIO_E_SYSFS,         116, "what sysfs says of the device makes no sense") \
 	X(VFIO_E_UNSAFE,        117, "a way without an IOMMU is not allowed, or not wanted") \
 	X(VFIO_E_ISOLATION,     118, "the device is isolated less than was asked for") \
+	X(VFIO_E_TOKEN,         119, "the VF token is missing, is another one, or is of no use") \
 	X(VFIO_E_OBSERVED,      120, "the device is only looked at") \
 	X(VFIO_E_BIND,          121, "the device cannot be given to a driver of VFIO's") \
 	/* talking to a server */ \

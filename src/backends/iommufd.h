@@ -28,7 +28,11 @@ struct cdev_bind {
 	uint32_t argsz, flags;
 	int32_t iommufd;
 	uint32_t devid;			/* out */
+	uint64_t token;			/* where a UUID is; newer kernels only */
 };
+
+#define CDEV_BIND_TOKEN 1u
+#define CDEV_BIND_OLD   16u		/* bytes */
 
 struct cdev_attach {
 	uint32_t argsz, flags;
@@ -69,7 +73,7 @@ struct iommufd_unmap {
 	uint64_t iova, length;		/* 0 and UINT64_MAX: all */
 };
 
-_Static_assert(sizeof(struct cdev_bind) == 16, "VFIO_DEVICE_BIND_IOMMUFD");
+_Static_assert(sizeof(struct cdev_bind) == 24, "VFIO_DEVICE_BIND_IOMMUFD");
 _Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
 _Static_assert(sizeof(struct iommufd_alloc) == 12, "IOMMU_IOAS_ALLOC");
 _Static_assert(sizeof(struct iommufd_destroy) == 8, "IOMMU_DESTROY");

@@ -5,7 +5,9 @@
  *   kernel_find.c     from a name to a place: what sysfs says of the device, checked
  *   kernel_blame.c    who is in the way, and what to do about it
  *   sysfs.c           the observer: any device, only looked at
- *   kernel_open.c     the two device strings; which road to take
+ *   kernel_name.c     its device strings
+ *   kernel_token.c    VF tokens, which are asked for when it is opened
+ *   kernel_open.c     which road to take
  *   kernel_group.c    the older road: group, container, type1
  *   kernel_cdev.c     the newer one: device node, iommufd, IOAS
  *   kernel_space.c    what devices that see the same memory share of it
@@ -28,6 +30,7 @@
 #define KERNEL_BDF     20		/* 0000:03:00.0, or a domain of eight digits, and a NUL */
 #define KERNEL_NAME    64
 #define KERNEL_REGIONS 64
+#define KERNEL_TOKEN   37		/* a UUID in words, and a NUL */
 #define KERNEL_NODE    "/vfio"		/* below the folder of nodes */
 
 /* Where the system describes itself. A test has them elsewhere. */
@@ -102,6 +105,7 @@ struct kernel {
 	unsigned int number;		/* and among its users */
 	struct kernel_group *group;	/* the older road; else NULL */
 	int device;			/* what everything is asked of */
+	char token[KERNEL_TOKEN];	/* it was opened with; empty: none */
 	uint32_t ioas;			/* the newer road: its own, or that of others of the space */
 	struct vfio_device_info info;
 	struct vfio_region regions[KERNEL_REGIONS];
@@ -226,14 +230,37 @@ struct kernel_group *kernel_space_find_group(struct kernel_space *s, int64_t num
 /* Those of the space that reach memory by the same table as k, as bits of a word. */
 uint64_t kernel_space_peers(const struct kernel *k);
 
+/* ---- kernel_name.c --------------------------------------------------------------------------- */
+
+/* What a device string asks for. */
+struct kernel_request {
+	const struct kernel_roots *roots;
+	struct kernel_place place;
+	bool by_node;			/* by the newer road */
+	char token[KERNEL_TOKEN];	/* empty: none */
+};
+
+/* Fill *q, whose roots are set, from a name for which kernel_is_name() holds. */
+int kernel_find_name(struct kernel_request *q, const char *name, struct vfio_error *err);
+
+/* ",vf_token=UUID", or nothing. */
+int kernel_options(struct kernel_request *q, const char *text, struct vfio_error *err);
+
+/* ---- kernel_token.c -------------------------------------------------------------------------- */
+
+bool kernel_parse_token(const char *text, uint8_t uuid[16]);
+int kernel_bad_token(const char *text, struct vfio_error *err);
+
+/* The device was not given, with errno e, which is EACCES, or EINVAL because of the token. */
+int kernel_token_failed(const struct kernel *k, int e, struct vfio_error *err);
+
+int kernel_set_vf_token(struct vfio_dev *dev, const char *uuid);
+
 /* ---- kernel_open.c --------------------------------------------------------------------------- */
 
 /* A device that is not open yet, in a space of its own or in that of others; NULL: no memory. */
 struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_place *p,
 			  const struct backend *backend, struct kernel_space *s);
-
-/* vfio3: the name of a node. */
-bool kernel_is_node(const char *name);
 
 /* open_beside() of the contract. */
 int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const char *name,

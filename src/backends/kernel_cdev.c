@@ -99,25 +99,53 @@ static int open_node(struct kernel *k, const char *path, int *fd, struct vfio_er
 	return kernel_node_failed(k->roots, &k->place, path, errno, err);
 }
 
+/* The token is beyond what older kernels know of the call: they are asked as they always were. */
+static int try_bind(struct kernel *k, uint64_t token)
+{
+	struct cdev_bind q = {
+		.argsz = token ? sizeof(q) : CDEV_BIND_OLD, .iommufd = k->space->iommufd,
+		.flags = token ? CDEV_BIND_TOKEN : 0, .token = token,
+	};
+
+	return ioctl(k->device, CDEV_BIND_IOMMUFD, &q) < 0 ? -errno : 0;
+}
+
+/*
+ * EINVAL says three things. A kernel that knows tokens stumbles over one that is at no address. What
+ * can be had without a token is had by nobody else, but has no use for one.
+ */
+static int token_refused(struct kernel *k, const char *path, struct vfio_error *err)
+{
+	if (try_bind(k, UINT64_MAX) == -EFAULT)
+		return try_bind(k, 0) == 0 ? kernel_token_failed(k, EINVAL, err)
+					   : kernel_not_granted(k->roots, &k->place, path, EBUSY, err);
+	return error_set(err, ENOTSUP, VFIO_E_TOKEN, VFIO_BY_KERNEL,
+			 "have the group's node made yours, and not the device's: by that road older "
+			 "kernels take tokens, too",
+			 "opening %s: this kernel takes no VF token with a device's node", k->place.bdf);
+}
+
 /* EINVAL: somebody else has bound the node; EBUSY: somebody has the group. */
 static int bind(struct kernel *k, const char *path, struct vfio_error *err)
 {
-	struct cdev_bind q = { .argsz = sizeof(q), .iommufd = k->space->iommufd };
+	uint8_t uuid[16];
+	bool has_token = kernel_parse_token(k->token, uuid);
+	int r = try_bind(k, has_token ? (uintptr_t)uuid : 0);
 
-	if (ioctl(k->device, CDEV_BIND_IOMMUFD, &q) == 0)
+	switch (-r) {
+	case 0:
 		return 0;
-	switch (errno) {
 	case EACCES:
-		return error_set(err, EACCES, VFIO_E_PERMISSION, VFIO_BY_KERNEL,
-				 "it is a virtual function: open it by the program that has the "
-				 "physical one", "%s: the kernel asks for its VF token",
-				 k->place.bdf);
+		return kernel_token_failed(k, EACCES, err);
 	case EINVAL:
+		if (has_token)
+			return token_refused(k, path, err);
+		/* fall through */
 	case EBUSY:
 	case EPERM:
-		return kernel_not_granted(k->roots, &k->place, path, errno, err);
+		return kernel_not_granted(k->roots, &k->place, path, -r, err);
 	}
-	return kernel_step_failed(&k->place, "binding it to an iommufd", errno, err);
+	return kernel_step_failed(&k->place, "binding it to an iommufd", -r, err);
 }
 
 /* ---- which IOAS? --------------------------------------------------------------------------- */

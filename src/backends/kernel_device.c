@@ -242,6 +242,7 @@ void kernel_close(struct vfio_dev *dev)
 	.hot_reset = kernel_hot_reset,                                                             \
 	.low_power_enter = kernel_low_power_enter,                                                 \
 	.low_power_exit = kernel_low_power_exit,                                                   \
+	.set_vf_token = kernel_set_vf_token,                                                       \
 	.open_beside = kernel_open_beside,                                                         \
 	.close = kernel_close,                                                                     \
 }

@@ -220,16 +220,18 @@ static int set_iommu(struct kernel *k, struct vfio_error *err)
 	return kernel_step_failed(&k->place, "setting up its IOMMU", errno, err);
 }
 
+/* The name, and behind a blank the token. */
 static int get_device(struct kernel *k, struct vfio_error *err)
 {
-	k->device = ioctl(k->group->fd, VFIO_GROUP_GET_DEVICE_FD, k->place.bdf);
+	char name[KERNEL_BDF + 10 + KERNEL_TOKEN];
+
+	snprintf(name, sizeof(name), "%s%s%s", k->place.bdf, k->token[0] ? " vf_token=" : "",
+		 k->token);
+	k->device = ioctl(k->group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (k->device >= 0)
 		return 0;
-	if (errno == EACCES)
-		return error_set(err, EACCES, VFIO_E_PERMISSION, VFIO_BY_KERNEL,
-				 "it is a virtual function: open it by the program that has the "
-				 "physical one", "%s: the kernel asks for its VF token",
-				 k->place.bdf);
+	if (errno == EACCES || (errno == EINVAL && k->token[0]))
+		return kernel_token_failed(k, errno, err);
 	if (errno == EBUSY)
 		return kernel_not_granted(k->roots, &k->place, k->place.bdf, errno, err);
 	return kernel_step_failed(&k->place, "asking its group for it", errno, err);

@@ -53,19 +53,20 @@ struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_
 	return NULL;
 }
 
-static int open_place(struct vfio_dev **dev, const struct kernel_roots *roots,
-		      const struct kernel_place *p, bool by_node, struct kernel_space *s,
-		      struct vfio_error *err)
+/* In a space of its own, or in that of others. */
+static int open_request(struct vfio_dev **dev, const struct kernel_request *q,
+			struct kernel_space *s, struct vfio_error *err)
 {
-	struct kernel *k = kernel_new(roots, p, by_node ? &kernel_cdev_backend
-							: &kernel_group_backend, s);
+	struct kernel *k = kernel_new(q->roots, &q->place, q->by_node ? &kernel_cdev_backend
+								      : &kernel_group_backend, s);
 	int r;
 
 	if (!k)
-		return error_system(err, ENOMEM, "opening %s", p->bdf);
-	r = by_node ? kernel_cdev_open(k, err) : kernel_group_open(k, err);
+		return error_system(err, ENOMEM, "opening %s", q->place.bdf);
+	memcpy(k->token, q->token, sizeof(k->token));
+	r = q->by_node ? kernel_cdev_open(k, err) : kernel_group_open(k, err);
 	if (r == 0) {
-		k->isolation = kernel_isolation(roots, by_node);
+		k->isolation = kernel_isolation(q->roots, q->by_node);
 		r = kernel_start(k);
 		if (r < 0 && err)
 			*err = k->dev.error;
@@ -77,49 +78,16 @@ static int open_place(struct vfio_dev **dev, const struct kernel_roots *roots,
 	return r;
 }
 
-/* ---- by name ------------------------------------------------------------------------------- */
-
-static int find(const struct kernel_roots *roots, const char *name, struct kernel_place *p,
-		struct vfio_error *err)
-{
-	char bdf[KERNEL_BDF];
-
-	if (kernel_is_node(name))
-		return kernel_find_node(roots, name, p, err);
-	if (!kernel_parse(name, bdf))
-		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-				 "write it as 0000:03:00.0: domain, bus, device below 20, function "
-				 "below 8", "'%.40s' is no PCI address", name);
-	return kernel_find(roots, bdf, p, err);
-}
-
-bool kernel_is_node(const char *name)
-{
-	return strncmp(name, "vfio", 4) == 0 && name[4] &&
-	       !name[4 + strspn(name + 4, "0123456789")];
-}
-
-/* Does it look like [dddd:]bb:dd.f? */
-static bool is_address(const char *s)
-{
-	return !s[strspn(s, "0123456789abcdefABCDEF:.")] && strchr(s, ':') && strchr(s, '.');
-}
-
-bool kernel_is_name(const char *name)
-{
-	return is_address(name) || kernel_is_node(name);
-}
-
 int kernel_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
-	struct kernel_place p;
-	int r = find(&kernel_roots, name, &p, err);
+	struct kernel_request q = { .roots = &kernel_roots };
+	int r = kernel_find_name(&q, name, err);
 
 	*dev = NULL;
 	if (r < 0)
 		return r;
-	return open_place(dev, &kernel_roots, &p,
-			  kernel_is_node(name) || kernel_has_nodes(&kernel_roots, &p), NULL, err);
+	q.by_node = q.by_node || kernel_has_nodes(q.roots, &q.place);
+	return open_request(dev, &q, NULL, err);
 }
 
 /* ---- beside another ------------------------------------------------------------------------ */
@@ -136,14 +104,14 @@ static int check_free(const struct kernel_space *s, const struct kernel_place *p
 }
 
 /* The road that the other one has taken is taken here, too, if it is there for this user. */
-static bool shares_road(struct kernel *k, const struct kernel_place *p, bool named_node)
+static bool shares_road(struct kernel *k, const struct kernel_request *q)
 {
 	char group[32];
 
 	if (k->space->iommufd >= 0)
-		return named_node || kernel_has_nodes(k->roots, p);
-	snprintf(group, sizeof(group), "vfio/%lld", (long long)p->group);
-	return !named_node && (kernel_space_find_group(k->space, p->group) ||
+		return q->by_node || kernel_has_nodes(k->roots, &q->place);
+	snprintf(group, sizeof(group), "vfio/%lld", (long long)q->place.group);
+	return !q->by_node && (kernel_space_find_group(k->space, q->place.group) ||
 			       is_there(k->roots->dev, group, R_OK | W_OK));
 }
 
@@ -151,17 +119,18 @@ int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const cha
 		       struct vfio_error *err)
 {
 	struct kernel *k = kernel_of(beside);
-	struct kernel_place p;
+	struct kernel_request q = { .roots = k->roots };
 	int r;
 
 	if (!kernel_is_name(name))
 		return KERNEL_ELSEWHERE;
-	r = find(k->roots, name, &p, err);
+	r = kernel_find_name(&q, name, err);
 	if (r == 0)
-		r = check_free(k->space, &p, err);
+		r = check_free(k->space, &q.place, err);
 	if (r < 0)
 		return r;
-	if (k->space->nusers == KERNEL_USERS || !shares_road(k, &p, kernel_is_node(name)))
+	if (k->space->nusers == KERNEL_USERS || !shares_road(k, &q))
 		return KERNEL_ELSEWHERE;
-	return open_place(dev, k->roots, &p, k->space->iommufd >= 0, k->space, err);
+	q.by_node = k->space->iommufd >= 0;
+	return open_request(dev, &q, k->space, err);
 }

@@ -42,3 +42,11 @@ EXPORT int vfio_low_power_exit(struct vfio_dev *dev)
 	return dev->backend->low_power_exit ? dev->backend->low_power_exit(dev)
 					    : cannot(dev, "low power");
 }
+
+/* ---- virtual functions ---------------------------------------------------------------------- */
+
+EXPORT int vfio_set_vf_token(struct vfio_dev *dev, const char *uuid)
+{
+	return dev->backend->set_vf_token ? dev->backend->set_vf_token(dev, uuid)
+					  : cannot(dev, "VF tokens");
+}

@@ -255,6 +255,77 @@ static void low_power(void **state)
 	close(efd);
 }
 
+/* ---- virtual functions ---------------------------------------------------------------------- */
+
+#define UUID  "5f0e9a02-1c3d-4e5f-8a9b-0123456789ab"
+#define OTHER "5f0e9a02-1c3d-4e5f-8a9b-0123456789ac"
+
+static void assert_not_given(struct fixture *f, const char *option, const char *words)
+{
+	struct vfio_dev *dev;
+	char name[120];
+	int r;
+
+	snprintf(name, sizeof(name), "%s%s", name_of("VIRTUAL"), option);
+	r = vfio_space_open(f->space, &dev, name, &f->err);
+	assert_refused(&f->err, r, EACCES, VFIO_E_TOKEN, words);
+	assert_null(dev);
+}
+
+/* Root makes them, once the physical function is open: to open it resets it, and they would be gone. */
+static void make_virtual(void)
+{
+	FILE *file = fopen("want-virtual", "w");
+
+	assert_non_null(file);
+	fclose(file);
+	for (unsigned int i = 0; i < 200 && access("has-virtual", F_OK) < 0; i++)
+		usleep(100000);
+	assert_int_equal(access("has-virtual", F_OK), 0);
+}
+
+static void tokens(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *physical = opens(f, "PHYSICAL"), *edu = opens(f, "EDU");
+	char name[120];
+	int r;
+
+	assert_refused(vfio_last_error(edu), vfio_set_vf_token(edu, UUID), ENOTSUP, VFIO_E_TOKEN,
+		       "no virtual functions");
+	assert_int_equal(vfio_set_vf_token(physical, UUID), 0);
+	make_virtual();
+	assert_not_given(f, "", "asks for its VF token");
+	assert_not_given(f, ",vf_token=" OTHER, "not the right one");
+	snprintf(name, sizeof(name), "%s,vf_token=" UUID, name_of("VIRTUAL"));
+	r = vfio_space_open(f->space, &f->devs[f->ndevs], name, &f->err);
+	if (r == -ENOTSUP && strcmp(vfio_backend_name(physical), "kernel_cdev") == 0) {
+		assert_refused(&f->err, r, ENOTSUP, VFIO_E_TOKEN, "this kernel takes no VF token");
+		return;			/* it is an older one */
+	}
+	if (r < 0)
+		fail_msg("%s: VFIO-%03d: %s", name, f->err.code, f->err.what);
+	f->ndevs++;
+	assert_int_equal(vfio_read16(f->devs[f->ndevs - 1], VFIO_PCI_CONFIG_REGION_INDEX, 0), 0x1b36);
+}
+
+/* Another function takes no token. */
+static void tokens_of_no_use(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *dev;
+	char name[120];
+	int r;
+
+	snprintf(name, sizeof(name), "%s,vf_token=" UUID, name_of("EDU"));
+	r = vfio_open(&dev, name, &f->err);
+	if (r == -ENOTSUP)
+		return;			/* as above */
+	assert_refused(&f->err, r, EINVAL, VFIO_E_TOKEN, "takes no VF token");
+	assert_int_equal(vfio_open(&dev, name_of("EDU"), &f->err), 0);
+	vfio_close(dev);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -265,6 +336,8 @@ int main(int argc, char **argv)
 		TEST(one_group),
 		TEST(hot_reset),
 		TEST(low_power),
+		TEST(tokens),
+		TEST(tokens_of_no_use),
 	};
 
 	if (argc > 1)

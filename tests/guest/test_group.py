@@ -9,18 +9,29 @@ import pytest
 
 sys.dont_write_bytecode = True
 import guest  # noqa: E402
+import record  # noqa: E402
 
 SHARED = '0000:01:01.0'      # in one group with the next
 NEIGHBOUR = '0000:01:02.0'
 EDU = '0000:00:05.0'
 NET = '0000:02:00.0'         # behind a port, with the next
 NET1 = '0000:02:00.1'
+PHYSICAL = '0000:03:00.0'
+VIRTUAL = '0000:03:00.1'
 
 SCRIPT = f'''
-for i in {SHARED} {NEIGHBOUR} {EDU} {NET} {NET1}; do bind $i vfio-pci; done
+for i in {SHARED} {NEIGHBOUR} {EDU} {NET} {NET1} {PHYSICAL}; do bind $i vfio-pci; done
+echo 1 > /sys/module/vfio_pci/parameters/enable_sriov
 [ $ROAD = group ] && rm -f /dev/iommu
 give
 export SHARED={SHARED} NEIGHBOUR={NEIGHBOUR} EDU={EDU} NET={NET} NET1={NET1}
+export PHYSICAL={PHYSICAL} VIRTUAL={VIRTUAL}
+(
+	while [ ! -e /tmp/want-virtual ]; do sleep 0.1; done
+	echo 1 > /sys/bus/pci/devices/{PHYSICAL}/sriov_numvfs
+	give
+	touch /tmp/has-virtual
+) &
 step group test-group
 echo {NET1} > /sys/bus/pci/devices/{NET1}/driver/unbind
 step alone "test-group alone"
@@ -34,6 +45,9 @@ DEVICES = (
     '-netdev', 'user,id=net0', '-netdev', 'user,id=net1',
     '-device', 'e1000e,netdev=net0,bus=upper,addr=0.0,multifunction=on',
     '-device', 'e1000e,netdev=net1,bus=upper,addr=0.1',
+    '-device', 'nvme-subsys,id=subsystem',
+    '-device', 'pcie-root-port,id=below,bus=pcie.0,addr=9,chassis=2',
+    '-device', record.SRIOV + ',bus=below',
 )
 
 

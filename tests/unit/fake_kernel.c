@@ -38,6 +38,7 @@ struct object {
 };
 
 struct fake fake;
+char fake_token[37];
 static char sys[80], dev[80], proc[80];
 static struct object objects[OBJECTS];
 
@@ -410,14 +411,29 @@ static int set_container(struct object *o, int fd)
 	return 0;
 }
 
+/* NULL: without a token. */
+static int check_token(const struct fake_device *d, const char *token)
+{
+	if (!d->token)
+		return token ? -EINVAL : 0;
+	return token && strcasecmp(token, d->token) == 0 ? 0 : -EACCES;
+}
+
 static int get_device(struct object *o, const char *name)
 {
+	const char *token = strstr(name, " vf_token=");
+	const size_t len = strcspn(name, " ");
+	int r;
+
 	if (!o->in || !o->in->is_set)
 		return -EINVAL;
-	for (unsigned int i = 0; i < N; i++)
-		if (fake.devices[i].bdf && fake.devices[i].group == o->number &&
-		    strcmp(fake.devices[i].bdf, name) == 0)
-			return make_device(&fake.devices[i], o);
+	for (unsigned int i = 0; i < N && fake.devices[i].bdf; i++) {
+		if (fake.devices[i].group != o->number || strlen(fake.devices[i].bdf) != len ||
+		    strncmp(fake.devices[i].bdf, name, len))
+			continue;
+		r = check_token(&fake.devices[i], token ? token + 10 : NULL);
+		return r < 0 ? r : make_device(&fake.devices[i], o);
+	}
 	return -ENODEV;
 }
 
@@ -435,10 +451,30 @@ static int on_group(struct object *o, unsigned long request, void *arg)
 	return -ENOTTY;
 }
 
+static void write_token(const uint8_t uuid[16], char text[37])
+{
+	for (unsigned int i = 0, at = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			text[at++] = '-';
+		at += (unsigned int)sprintf(text + at, "%02x", uuid[i]);
+	}
+}
+
 static int bind_device(struct object *o, const struct cdev_bind *q)
 {
 	struct object *iommufd = object_of(q->iommufd);
+	char text[37] = "";
+	int r;
 
+	if (q->flags && (fake.is_old || q->argsz < sizeof(*q)))
+		return -EINVAL;
+	if (q->flags && q->token == UINT64_MAX)
+		return -EFAULT;
+	if (q->flags)
+		write_token((const uint8_t *)(uintptr_t)q->token, text);
+	r = check_token(o->device, q->flags ? text : NULL);
+	if (r < 0)
+		return r;
 	if (!iommufd || iommufd->kind != IOMMUFD)
 		return -EBADFD;
 	if (o->in || o->device->uses > 1)
@@ -533,6 +569,12 @@ static int set_feature(struct object *o, const struct vfio_device_feature *q)
 	if (fake.is_old || !(q->flags & VFIO_DEVICE_FEATURE_SET))
 		return -ENOTTY;
 	switch (q->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case KERNEL_VF_TOKEN:
+		if (!o->device->is_physical)
+			return -ENOTTY;
+		write_token(q->data, fake_token);
+		o->device[1].token = fake_token;
+		return 0;
 	case KERNEL_LOW_POWER:
 	case KERNEL_LOW_POWER_WAKEUP:
 		if (o->device->in_low_power)

@@ -38,6 +38,8 @@ struct fake_device {
 	unsigned int slot;		/* others of this number are reset with it; 0: cannot be */
 	bool in_low_power;
 	int wakeup_fd;			/* given with it, or -1 */
+	const char *token;		/* the UUID that it asks for; NULL: none */
+	bool is_physical;		/* and can be told one, for the device behind it */
 	unsigned int uses;		/* descriptors of it that are open */
 };
 
@@ -45,7 +47,7 @@ struct fake_device {
 struct fake {
 	char at[64];
 	bool has_nodes;			/* is there the newer road? */
-	bool is_old;			/* the kernel has no VFIO_DEVICE_FEATURE_… */
+	bool is_old;			/* the kernel has no VFIO_DEVICE_FEATURE_…, nodes no tokens */
 	struct fake_device devices[4];
 	unsigned int containers, iommufds, ioases, groups;	/* that there are */
 	unsigned int maps, copies, unmaps;
@@ -56,6 +58,7 @@ struct fake {
 };
 
 extern struct fake fake;
+extern char fake_token[37];		/* that a physical function was told */
 
 /* Makes the tree for fake.devices; then it begins. */
 void fake_begin(void);
