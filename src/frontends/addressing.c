@@ -110,7 +110,7 @@ EXPORT int vfio_dma_segments(struct vfio_dev *dev, const struct vfio_dma *dma,
 
 	if (mode < 0)
 		return mode;
-	if (maps_find(s, dma)) {	/* a map is one piece, everywhere */
+	if (maps_find(s, dma) || bounce_find(s, dma)) {	/* a map is one piece, everywhere */
 		if (max)
 			*list = (struct vfio_dma_segment){ dma->iova, dma->size };
 		return 1;

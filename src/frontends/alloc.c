@@ -271,32 +271,42 @@ static uint64_t share_left(const struct vfio_space *s)
 	return left;
 }
 
-/* Would less be had? Of a limit that can be asked for, less was asked for already. */
-static bool is_too_much(int r, const struct vfio_error *err)
+/* Would less be had? Of a limit that was asked for before, less was wanted already. */
+static bool is_too_much(int r, bool asked, const struct vfio_error *err)
 {
-	return (r == -ENOSPC || r == -ENOMEM) && err->code != VFIO_E_DMA_LIMIT;
+	return (r == -ENOSPC || r == -ENOMEM) && !(asked && err->code == VFIO_E_DMA_LIMIT);
+}
+
+/*
+ * How large a chunk for a piece of size bytes is to be, at first. One in one piece of physical memory
+ * is a huge page or nearly nothing, and so that is not shared out.
+ */
+static size_t first_block(const struct vfio_space *s, size_t size, uint32_t prot, bool physical)
+{
+	uint64_t left = physical ? UINT64_MAX : share_left(s);
+	size_t block = physical ? wanted_piece(s) : wanted_size(s, prot);
+
+	while (block > left && block / 2 >= size)
+		block /= 2;
+	while (block < size)
+		block *= 2;
+	return block;
 }
 
 /* A chunk for a piece of size bytes at least: smaller where addresses or memory are scarce. */
 static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vfio_dma *dma,
 		     struct vfio_error *err)
 {
-	size_t page = sysconf(_SC_PAGESIZE), block = wanted_size(s, prot);
-	size_t least = size < page ? page : size;
-	uint64_t left = share_left(s);
-	struct chunk *c;
+	size_t page = sysconf(_SC_PAGESIZE), least = size < page ? page : size, block;
 	int mode = addressing_mode(s, err), r;
+	bool physical = mode == VFIO_ADDRESS_PHYSICAL;
+	struct chunk *c;
 
 	if (mode < 0)
 		return mode;
-	if (mode == VFIO_ADDRESS_PHYSICAL)
-		block = wanted_piece(s);
-	while (block < size)
-		block *= 2;
-	while (block > left && block / 2 >= least)
-		block /= 2;
+	block = first_block(s, least, prot, physical);
 	r = chunk_new(s, block, prot, true, &c, err);
-	while (is_too_much(r, err) && block / 2 >= least) {
+	while (is_too_much(r, !physical, err) && block / 2 >= least) {
 		block /= 2;
 		r = chunk_new(s, block, prot, true, &c, err);
 	}
@@ -307,20 +317,6 @@ static int carve_new(struct vfio_space *s, size_t size, uint32_t prot, struct vf
 		carve(c, size, dma);
 	}
 	return r;
-}
-
-static int check(size_t size, uint32_t prot, struct vfio_error *err)
-{
-	if (!size || size > SIZE_MAX / 2)
-		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY,
-				 "give a size from 1 on that memory can have",
-				 "allocating %zu bytes for DMA: %s", size,
-				 size ? "so many cannot be" : "that is nothing");
-	if (!prot || prot > VFIO_DMA_RW)
-		return error_set(err, EINVAL, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
-				 "give VFIO_DMA_READ, VFIO_DMA_WRITE or both",
-				 "allocating %zu bytes for DMA with directions %#x", size, prot);
-	return 0;
 }
 
 /* ---- large ones ---------------------------------------------------------------------------- */
@@ -342,23 +338,21 @@ static int whole_new(struct vfio_space *s, size_t size, uint32_t prot, struct ch
 	return chunk_new(s, pages, prot, false, c, err);
 }
 
-int chunks_window(struct vfio_space *s, size_t size, uint32_t prot, struct dma_entry **e,
-		  struct vfio_error *err)
-{
-	struct range range;
-	struct chunk *c;
-	int r = check(size, prot, err);
+/* ---- all of them --------------------------------------------------------------------------- */
 
-	if (r == 0)
-		r = whole_new(s, size, prot, &c, err);
-	if (r < 0)
-		return r;
-	range_map_find(&s->maps, c->iova, &range);
-	*e = range.value;
+static int check(size_t size, uint32_t prot, struct vfio_error *err)
+{
+	if (!size || size > SIZE_MAX / 2)
+		return error_set(err, EINVAL, VFIO_E_DMA_RANGE, VFIO_BY_LIBRARY,
+				 "give a size from 1 on that memory can have",
+				 "allocating %zu bytes for DMA: %s", size,
+				 size ? "so many cannot be" : "that is nothing");
+	if (!prot || prot > VFIO_DMA_RW)
+		return error_set(err, EINVAL, VFIO_E_DMA_PROT, VFIO_BY_LIBRARY,
+				 "give VFIO_DMA_READ, VFIO_DMA_WRITE or both",
+				 "allocating %zu bytes for DMA with directions %#x", size, prot);
 	return 0;
 }
-
-/* ---- all of them --------------------------------------------------------------------------- */
 
 int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32_t prot,
 		 struct vfio_error *err)

@@ -196,6 +196,7 @@ static void forget(struct vfio_space *s, uint64_t iova, uint64_t last)
 	bool all = iova == 0 && last == UINT64_MAX;
 	struct range range;
 
+	bounce_drop(s, iova, last);
 	while (range_map_step(&s->maps, &walk, &range)) {
 		struct dma_entry *e = range.value;
 
@@ -283,20 +284,16 @@ int maps_remove(struct vfio_space *s, uint64_t iova, uint64_t size, struct vfio_
 	return remove_maps(s, iova, size, &gone, err);
 }
 
-struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma)
+const struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma)
 {
+	const struct dma_entry *e;
 	struct range range;
-	struct dma_entry *e;
-	const void *vaddr;
-	uint64_t size;
 
 	if (!dma->size || !range_map_find(&s->maps, dma->iova, &range))
 		return NULL;
 	e = range.value;
-	vaddr = e->bounced ? e->bounced : e->dma.vaddr;
-	size = e->bounced ? e->bounced_size : e->dma.size;
-	return (uintptr_t)dma->vaddr - (uintptr_t)vaddr == dma->iova - range.start &&
-	       is_inside(dma->iova - range.start, dma->size, size) ? e : NULL;
+	return (uintptr_t)dma->vaddr - (uintptr_t)e->dma.vaddr == dma->iova - range.start &&
+	       is_inside(dma->iova - range.start, dma->size, e->dma.size) ? e : NULL;
 }
 
 int maps_not_there(const char *verb, const struct vfio_dma *dma, struct vfio_error *err)
@@ -332,13 +329,19 @@ static int free_piece(struct vfio_space *s, const struct dma_entry *e, const str
 
 int maps_free(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
 {
-	const struct dma_entry *e;
+	const struct bounce *b = bounce_find(s, dma);
+	const struct dma_entry *e = maps_find(s, dma);
 	bool gone = true;
 	int r;
 
 	if (!dma->size)
 		return 0;
-	e = maps_find(s, dma);
+	if (b && b->window.iova == dma->iova) {
+		r = bounce_free(s, b, err);
+		if (r >= 0)
+			*dma = (struct vfio_dma){ .fd = -1 };
+		return r;
+	}
 	if (!e)
 		return not_there(dma, err);
 	if (e->chunk && e->chunk->pieces.size)
@@ -392,12 +395,9 @@ EXPORT int vfio_dma_free(struct vfio_dev *dev, struct vfio_dma *dma)
 /* Does the map show some of the caller's memory at [vaddr, vaddr + size)? */
 static bool shows(const struct dma_entry *e, const void *vaddr, size_t size)
 {
-	uintptr_t asked = (uintptr_t)vaddr;
-	uintptr_t mapped = (uintptr_t)(e->bounced ? e->bounced : e->dma.vaddr);
-	size_t len = e->bounced ? e->bounced_size : e->dma.size;
+	uintptr_t asked = (uintptr_t)vaddr, mapped = (uintptr_t)e->dma.vaddr;
 
-	return (!e->chunk || e->bounced) &&
-	       (asked < mapped ? mapped - asked < size : asked - mapped < len);
+	return !e->chunk && (asked < mapped ? mapped - asked < size : asked - mapped < e->dma.size);
 }
 
 EXPORT int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size)
@@ -405,10 +405,11 @@ EXPORT int vfio_dma_forget(struct vfio_dev *dev, const void *vaddr, size_t size)
 	struct range_walk walk = { .at = 0, .last = UINT64_MAX };
 	struct vfio_space *s = space_of(dev);
 	struct range range;
-	int r = 0, n = 0;
+	int r, n;
 
 	if (!s)
 		return -ENOMEM;
+	r = n = bounce_forget(s, vaddr, size, &dev->error);
 	while (size && r >= 0 && range_map_step(&s->maps, &walk, &range)) {
 		const struct dma_entry *e = range.value;
 

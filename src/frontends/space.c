@@ -13,6 +13,7 @@ void maps_init(struct vfio_space *s)
 {
 	*s = (struct vfio_space){ .best_pages = VFIO_PAGES_HUGETLBFS };
 	range_map_init(&s->maps);
+	range_map_init(&s->bounces);
 	LIST_INIT(&s->members);
 	for (unsigned int prot = 0; prot <= VFIO_DMA_RW; prot++)
 		TAILQ_INIT(&s->chunks[prot]);
@@ -24,6 +25,7 @@ void maps_finish(struct vfio_space *s)
 	pages_free(&s->spare);
 	physical_close(s->physical);
 	range_map_finish(&s->maps);
+	range_map_finish(&s->bounces);
 }
 
 static void join(struct driver *d, struct vfio_space *s)

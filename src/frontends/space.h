@@ -43,12 +43,11 @@ struct dma_entry {
 	struct vfio_dma dma;		/* but for fd, which is the caller's to close */
 	struct kept_file *file;		/* in place of fd, or NULL */
 	struct chunk *chunk;		/* memory of the library's, or NULL */
-	void *bounced;			/* the caller's memory that this is a window for, or NULL */
-	size_t bounced_size;
 };
 
 struct vfio_space {
 	struct range_map maps;		/* struct dma_entry */
+	struct range_map bounces;	/* struct bounce, by the window's I/O addresses */
 	uint64_t bytes;			/* that they have */
 	LIST_HEAD(, driver) members;	/* the devices */
 	bool is_shared;			/* made by vfio_space_new(); else one device's own */
@@ -72,8 +71,8 @@ int maps_map(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
 int maps_remove(struct vfio_space *s, uint64_t iova, uint64_t size, struct vfio_error *err);
 int maps_free(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err);
 
-/* The map that dma was given, or that it is a piece of; NULL: there is none. */
-struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma);
+/* The map that dma was given, or that it is a part of; NULL: there is none. */
+const struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_dma *dma);
 /* -ENOENT: nothing like dma is mapped. */
 int maps_not_there(const char *verb, const struct vfio_dma *dma, struct vfio_error *err);
 
@@ -107,9 +106,6 @@ bool iova_suits_all(struct vfio_space *s, uint64_t iova, uint64_t size);
 /* As vfio_dma_alloc(). */
 int chunks_alloc(struct vfio_space *s, struct vfio_dma *dma, size_t size, uint32_t prot,
 		 struct vfio_error *err);
-/* Memory that is a map of its own, of size bytes at least. */
-int chunks_window(struct vfio_space *s, size_t size, uint32_t prot, struct dma_entry **e,
-		  struct vfio_error *err);
 /* Its map has gone. */
 void chunk_finish(struct vfio_space *s, struct chunk *chunk);
 
@@ -126,8 +122,22 @@ int addressing_find(struct vfio_space *s, const void *vaddr, size_t size, int er
 
 /* ---- bounce.c ------------------------------------------------------------------------------ */
 
+/* Memory of the caller's, and the window that the device sees of it. */
+struct bounce {
+	struct vfio_dma window;
+	void *vaddr;
+	size_t size;
+};
+
 /* vfio_dma_map() with VFIO_DMA_BOUNCE. */
 int bounce_map(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err);
+/* That of which dma is a part; or NULL. */
+struct bounce *bounce_find(const struct vfio_space *s, const struct vfio_dma *dma);
+int bounce_free(struct vfio_space *s, const struct bounce *b, struct vfio_error *err);
+/* Free those of memory at [vaddr, vaddr + size): their number. */
+int bounce_forget(struct vfio_space *s, const void *vaddr, size_t size, struct vfio_error *err);
+/* The maps of their windows have gone. */
+void bounce_drop(struct vfio_space *s, uint64_t iova, uint64_t last);
 
 /* ---- files.c ------------------------------------------------------------------------------- */
 
