@@ -163,6 +163,22 @@ static int allow_vfio(scmp_filter_ctx filter)
 	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capget), 0);
 }
 
+static bool is_unsafe(const char *backend)
+{
+	return strcmp(backend, "noiommu") == 0 || strcmp(backend, "uio") == 0;
+}
+
+/*
+ * Memory for a device without an IOMMU is held by the library. As a buffer of a ring, if it may make
+ * one, which here it may not: what a ring then does, no filter sees. So it is locked.
+ */
+static int allow_locking(scmp_filter_ctx filter)
+{
+	int ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_setup), 0);
+
+	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mlock), 0);
+}
+
 static bool is_kernel(const char *backend)
 {
 	return strncmp(backend, "kernel_", 7) == 0 || strcmp(backend, "noiommu") == 0;
@@ -185,6 +201,8 @@ static int load(scmp_filter_ctx filter, const char *backend)
 		ret = allow_rings(filter);
 	if (ret == 0 && is_kernel(backend))
 		ret = allow_vfio(filter);
+	if (ret == 0 && is_unsafe(backend))
+		ret = allow_locking(filter);
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	return ret;
