@@ -224,12 +224,20 @@ static void get_ranges(struct unsafe_maps *m, void *data)
 	memcpy(data, &q, sizeof(q));
 }
 
+static void get_isolation(struct unsafe_maps *m, void *data)
+{
+	const struct vfio_isolation q = { VFIO_ISOLATED_NOT, VFIO_ISOLATED_NOT };
+
+	memcpy(data, &q, sizeof(q));
+}
+
 static const struct {
 	uint32_t number;
 	size_t size;
 	void (*get)(struct unsafe_maps *m, void *data);
 } features[] = {
 	{ FEATURE_ADDRESSING, sizeof(uint32_t), get_mode },
+	{ FEATURE_ISOLATION, sizeof(struct vfio_isolation), get_isolation },
 	{ FEATURE_DMA_MAP, sizeof(struct feature_dma_map), get_map },
 	{ FEATURE_DMA_LIMITS, sizeof(struct vfio_dma_limits), get_limits },
 	{ FEATURE_IOVA_RANGES, sizeof(struct feature_iova_ranges), get_ranges },
