@@ -171,7 +171,7 @@ static void check_unguarded(struct check *c, const char *bdf)
 	check_pass(c, "iommu", "%s is used without an IOMMU, as is asked for", bdf);
 	check_pass(c, "driver", "%s has the driver %s", bdf, c->place.driver);
 	snprintf(what, sizeof(what), UNSAFE_NOIOMMU "%s", bdf);
-	if (unsafe_may(what, &err) < 0)
+	if (unsafe_check(what, &err) < 0)
 		check_tell(c, VFIO_FAIL, "privilege", &err);
 	else
 		check_pass(c, "privilege", "you may use devices that can reach all memory");

@@ -121,10 +121,13 @@ static int open_group(struct noiommu *n, const struct kernel_roots *roots, struc
 	return n->k.device < 0 ? kernel_step_failed(p, "asking its group for it", errno, err) : 0;
 }
 
-static int open_kernel(struct noiommu *n, const struct kernel_roots *roots, struct vfio_error *err)
+static int open_kernel(struct noiommu *n, const char *what, const struct kernel_roots *roots,
+		       struct vfio_error *err)
 {
 	int r = open_container(n, roots, err);
 
+	if (r == 0)
+		r = unsafe_allowed(what, err);
 	if (r == 0)
 		r = open_group(n, roots, err);
 	if (r == 0)
@@ -176,13 +179,13 @@ int noiommu_open(struct vfio_dev **dev, const char *name, struct vfio_error *err
 	r = kernel_find_unguarded(&kernel_roots, bdf, &p, err);
 	snprintf(what, sizeof(what), UNSAFE_NOIOMMU "%s", bdf);
 	if (r == 0)
-		r = unsafe_allowed(what, err);
+		r = unsafe_check(what, err);
 	if (r < 0)
 		return r;
 	n = new(&p);
 	if (!n)
 		return error_system(err, ENOMEM, "opening %s", what);
-	r = open_kernel(n, &kernel_roots, err);
+	r = open_kernel(n, what, &kernel_roots, err);
 	if (r == 0)
 		*dev = &n->k.dev;
 	else

@@ -22,7 +22,7 @@
 #define FOLDER "/run/libvfio"
 #define FILE_NAME "taint"
 
-int unsafe_may(const char *what, struct vfio_error *err)
+int unsafe_check(const char *what, struct vfio_error *err)
 {
 	if (!capability_have(CAP_SYS_RAWIO))
 		return error_set(err, EPERM, VFIO_E_UNSAFE, VFIO_BY_LIBRARY,
@@ -40,7 +40,7 @@ int unsafe_may(const char *what, struct vfio_error *err)
 
 int unsafe_allowed(const char *what, struct vfio_error *err)
 {
-	int r = unsafe_may(what, err);
+	int r = unsafe_check(what, err);
 
 	return r < 0 ? r : unsafe_record(FOLDER, what, err);
 }

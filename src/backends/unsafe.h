@@ -18,18 +18,20 @@
 /* ---- unsafe.c ------------------------------------------------------------------------------- */
 
 /*
- * May this process open what, a device string ("unsafe-noiommu:0000:03:00.0")? If so, that is recorded
- * in /run/libvfio/taint: call it when nothing else speaks against opening it. 0; or -EPERM and
- * VFIO_E_UNSAFE without CAP_SYS_RAWIO; or the errno of what kept the record from being written.
+ * May this process open what, a device string ("unsafe-noiommu:0000:03:00.0")? 0; or -EPERM and
+ * VFIO_E_UNSAFE without CAP_SYS_RAWIO.
+ */
+int unsafe_check(const char *what, struct vfio_error *err);
+
+/*
+ * The same, and that it is opened is recorded in /run/libvfio/taint: call it when nothing else speaks
+ * against it. Also the errno of what kept the record from being written.
  */
 int unsafe_allowed(const char *what, struct vfio_error *err);
 
-/* The same, and nothing is recorded. */
-int unsafe_may(const char *what, struct vfio_error *err);
-
 /*
- * The record alone, in a file named taint in a folder that is made if need be: one line, "2026-11-20T18:00:00Z
- * uid=0 pid=123 program=NAME device=0000:03:00.0 backend=unsafe-noiommu". A file of
+ * The record alone, in a file named taint in a folder that is made if need be: one line,
+ * "2026-11-20T18:00:00Z uid=0 pid=123 program=NAME device=0000:03:00.0 backend=unsafe-noiommu". A file of
  * UNSAFE_RECORD_MAX bytes becomes taint.1, and that is lost. On a file system that is read-only
  * there is no record, and no error.
  */
