@@ -145,10 +145,12 @@ def run(command, said, actions, fds):
         return f'QEMU was ended after {TIMEOUT} seconds\n'
 
 
-def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None):
+def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None,
+         machine=record.QEMU, more=''):
     """Runs the guest to its end. The results of its steps, and what its console and QEMU said.
 
     actions: commands for QEMU's monitor, (name, arguments) by the names that the guest asks for them.
+    more: for the kernel's command line.
     """
     kernel = Kernel()
     make_root(folder / 'root', kernel, programs, files, script)
@@ -156,8 +158,9 @@ def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None
     console, said = folder / 'console', folder / 'said'
     for path in (console, said):
         path.touch()
-    command = [*record.QEMU, *devices, '-kernel', kernel.image,
-               '-initrd', str(folder / 'initramfs'), '-append', record.COMMAND_LINE,
+    command = [*machine, *devices, '-kernel', kernel.image,
+               '-initrd', str(folder / 'initramfs'), '-append',
+               f'{record.COMMAND_LINE} {more}',
                '-serial', f'file:{console}', '-serial', f'file:{said}']
     complaints = ''
     for _ in range(record.ATTEMPTS):
