@@ -221,10 +221,15 @@ static size_t wanted_size(const struct vfio_space *s, uint32_t prot)
 	return wanted;
 }
 
-/* Of physical memory a huge page, or without those no more than twice what was had the last time. */
-static size_t wanted_piece(const struct vfio_space *s)
+/*
+ * Of physical memory a huge page. If there are none, small pages, for which as much as that is not asked
+ * for each time: no more than twice what was had the last time.
+ */
+static size_t wanted_piece(const struct vfio_space *s, size_t size)
 {
-	return s->contiguous && s->contiguous < PAGES_LARGE ? 2 * s->contiguous : PAGES_LARGE;
+	bool small = size <= DMA_PAGE && s->contiguous && s->contiguous < PAGES_LARGE;
+
+	return small ? 2 * s->contiguous : PAGES_LARGE;
 }
 
 /* Make it one that is carved; if that fails, it goes. */
@@ -284,7 +289,7 @@ static bool is_too_much(int r, bool asked, const struct vfio_error *err)
 static size_t first_block(const struct vfio_space *s, size_t size, uint32_t prot, bool physical)
 {
 	uint64_t left = physical ? UINT64_MAX : share_left(s);
-	size_t block = physical ? wanted_piece(s) : wanted_size(s, prot);
+	size_t block = physical ? wanted_piece(s, size) : wanted_size(s, prot);
 
 	while (block > left && block / 2 >= size)
 		block /= 2;
