@@ -8,6 +8,7 @@
  *   vfio3                       the same, by the name of its node in /dev/vfio/devices
  *   03:00.1,vf_token=UUID       a virtual function, whose token the physical one's program has set
  *   sysfs:0000:03:00.0          any PCI device, only to look at it: what sysfs tells
+ *   unsafe-noiommu:0000:03:00.0 one behind no IOMMU, for root: libvfio(7) says what that means
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
  *   fd:7                        the same, over a connected socket that this process holds
  *   edu   edu,dma_mask=0xffff   a software device in this process, by its module's name
@@ -61,7 +62,7 @@ void vfio_close(struct vfio_dev *dev);
 /* The record of the last call on this handle that failed. Valid until the next call on it. */
 const struct vfio_error *vfio_last_error(const struct vfio_dev *dev);
 
-/* Who answers: "socket", "inprocess", "kernel_group" or "kernel_cdev". */
+/* Who answers: "socket", "inprocess", "kernel_group", "kernel_cdev", "noiommu", … */
 const char *vfio_backend_name(const struct vfio_dev *dev);
 
 /*
