@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -34,8 +35,15 @@ static int dma_map(struct vfio_dev *dev, const struct dma_map *map)
 	return unsafe_dma_map(&noiommu_of(dev)->maps, map, &dev->error);
 }
 
+/*
+ * Nothing but the device itself keeps from memory what it has sent: its answer to a read comes behind
+ * that.
+ */
 static int dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_t *unmapped)
 {
+	uint8_t status[2];
+
+	kernel_read(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_STATUS, status, sizeof(status));
 	return unsafe_dma_unmap(&noiommu_of(dev)->maps, iova, size, unmapped, &dev->error);
 }
 
