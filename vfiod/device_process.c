@@ -49,6 +49,7 @@ static bool is_permanent(enum vfio_error_code code)
 	case VFIO_E_NO_DEVICE:
 	case VFIO_E_NO_IOMMU:
 	case VFIO_E_ISOLATION:
+	case VFIO_E_UNSAFE:
 	case VFIO_E_MODULE:
 	case VFIO_E_OPTION:
 	case VFIO_E_DESCRIPTION:

@@ -146,10 +146,6 @@ static const unsigned int allowed_vfio[] = {
 	0x3b86,		/* IOMMU_IOAS_UNMAP */
 };
 
-/*
- * And the limit of locked memory, which it reads and does not set; and what capabilities a process has:
- * this one, or, where nothing isolates the device, a client's.
- */
 static int allow_vfio(scmp_filter_ctx filter)
 {
 	int ret = 0;
@@ -157,31 +153,54 @@ static int allow_vfio(scmp_filter_ctx filter)
 	for (size_t i = 0; i < sizeof(allowed_vfio) / sizeof(allowed_vfio[0]) && ret == 0; i++)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_EQ, allowed_vfio[i], 0));
-	if (ret == 0)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-				       SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
-	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capget), 0);
+	return ret;
 }
 
-static bool is_unsafe(const char *backend)
+/*
+ * The limit of locked memory, which is read and not set; and what capabilities a process has: this one,
+ * or, where nothing isolates the device, a client's.
+ */
+static int allow_limits(scmp_filter_ctx filter)
 {
-	return strcmp(backend, "noiommu") == 0 || strcmp(backend, "uio") == 0;
+	int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+				   SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
+
+	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capget), 0);
 }
 
 /*
  * Memory for a device without an IOMMU is held by the library. As a buffer of a ring, if it may make
- * one, which here it may not: what a ring then does, no filter sees. So it is locked.
+ * one, which here it may not: what a ring then does, no filter sees. So it is locked. Where it is,
+ * iommufd may tell.
  */
 static int allow_locking(scmp_filter_ctx filter)
 {
+	static const unsigned int asked[] = {
+		0x3b85,		/* IOMMU_IOAS_MAP */
+		0x3b86,		/* IOMMU_IOAS_UNMAP */
+		0x3b95,		/* IOMMU_IOAS_NOIOMMU_GET_PA */
+	};
 	int ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_setup), 0);
 
-	return ret ? ret : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mlock), 0);
+	if (ret == 0)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mlock), 0);
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]) && ret == 0; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, asked[i], 0));
+	return ret;
 }
 
-static bool is_kernel(const char *backend)
+static int allow_backend(scmp_filter_ctx filter, const char *backend)
 {
-	return strncmp(backend, "kernel_", 7) == 0 || strcmp(backend, "noiommu") == 0;
+	bool kernel = strncmp(backend, "kernel_", 7) == 0;
+	bool noiommu = strcmp(backend, "noiommu") == 0, uio = strcmp(backend, "uio") == 0;
+	int ret = 0;
+
+	if (kernel || noiommu)
+		ret = allow_vfio(filter);
+	if (ret == 0 && (kernel || noiommu || uio))
+		ret = allow_limits(filter);
+	return ret == 0 && (noiommu || uio) ? allow_locking(filter) : ret;
 }
 
 static int load(scmp_filter_ctx filter, const char *backend)
@@ -199,10 +218,8 @@ static int load(scmp_filter_ctx filter, const char *backend)
 		ret = allow_conditional(filter);
 	if (ret == 0)
 		ret = allow_rings(filter);
-	if (ret == 0 && is_kernel(backend))
-		ret = allow_vfio(filter);
-	if (ret == 0 && is_unsafe(backend))
-		ret = allow_locking(filter);
+	if (ret == 0)
+		ret = allow_backend(filter, backend);
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	return ret;

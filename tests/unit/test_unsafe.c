@@ -416,6 +416,7 @@ static void what_can_be_asked(void **state)
 	struct dma_map m = request(b, 0, 1), n = request(b, 2, 2);
 	const uint32_t get = VFIO_DEVICE_FEATURE_GET, probe = VFIO_DEVICE_FEATURE_PROBE | get;
 	struct feature_dma_map q = { 0 };
+	struct vfio_isolation is = { 7, 7 };
 	struct feature_iova_ranges r;
 	uint32_t mode = 7;
 
@@ -426,6 +427,9 @@ static void what_can_be_asked(void **state)
 		       EINVAL, VFIO_E_ARGUMENT, "0xf00a");
 	assert_refused(b, unsafe_feature(&b->maps, FEATURE_ADDRESSING | VFIO_DEVICE_FEATURE_SET,
 					 &mode, 4, &b->err), EINVAL, VFIO_E_ARGUMENT, "flags");
+	assert_int_equal(unsafe_feature(&b->maps, FEATURE_ISOLATION | get, &is, sizeof(is), &b->err),
+			 0);
+	assert_true(is.dma == VFIO_ISOLATED_NOT && is.interrupts == VFIO_ISOLATED_NOT);
 	assert_int_equal(unsafe_feature(&b->maps, FEATURE_IOVA_RANGES | get, &r, sizeof(r),
 					&b->err), 0);
 	assert_true(r.count == 1 && r.ranges[0].start == 0 && r.ranges[0].end == UINT64_MAX);
