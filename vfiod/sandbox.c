@@ -200,7 +200,11 @@ static int allow_backend(scmp_filter_ctx filter, const char *backend)
 		ret = allow_vfio(filter);
 	if (ret == 0 && (kernel || noiommu || uio))
 		ret = allow_limits(filter);
-	return ret == 0 && (noiommu || uio) ? allow_locking(filter) : ret;
+	if (ret == 0 && (noiommu || uio))
+		ret = allow_locking(filter);
+	/* Its interrupts come by a ring that is not registered. */
+	return ret == 0 && uio ? seccomp_rule_add(filter, SCMP_ACT_ALLOW,
+						  SCMP_SYS(io_uring_enter), 0) : ret;
 }
 
 static int load(scmp_filter_ctx filter, const char *backend)

@@ -150,12 +150,14 @@ static int fault_event(struct vfio_function *fn, void *data, size_t len)
 	return side_keep(fn, function_set_fault_event(fn, q.fd));
 }
 
-/* The rest of its process is as safe from the model as the model is written to leave it alone. */
+/*
+ * The rest of its process is as safe from a model as the model is written to leave it alone. Of a real
+ * device behind the registers nothing is known.
+ */
 static int isolation(struct vfio_function *fn, void *data, size_t len)
 {
-	const struct vfio_isolation answer = {
-		VFIO_ISOLATED_BY_SOFTWARE, VFIO_ISOLATED_BY_SOFTWARE,
-	};
+	uint32_t level = function_is_real(fn) ? VFIO_ISOLATED_NOT : VFIO_ISOLATED_BY_SOFTWARE;
+	const struct vfio_isolation answer = { level, level };
 
 	memcpy(data, &answer, sizeof(answer));
 	return 0;

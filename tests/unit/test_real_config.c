@@ -459,6 +459,18 @@ static void by_the_author(void **state)
 	assert_int_equal(fake_get(&b->h, PCI_STATUS, 2), 0x0010);
 }
 
+/* The library has no part in its DMA, and so does not speak for it. */
+static void isolation(void **state)
+{
+	struct bed *b = *state;
+	struct vfio_isolation is = { 7, 7 };
+
+	assert_int_equal(function_feature(b->fn, FEATURE_ISOLATION | VFIO_DEVICE_FEATURE_GET, &is,
+					  sizeof(is)), 0);
+	assert_int_equal(is.dma, VFIO_ISOLATED_NOT);
+	assert_int_equal(is.interrupts, VFIO_ISOLATED_NOT);
+}
+
 #define row(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -472,7 +484,7 @@ int main(void)
 		row(bus_mastering), row(intx_disable_follows), row(a_reset_behind_the_back),
 		row(sleep_and_wake), row(reset_by_express), row(read_request),
 		row(vital_product_data), row(the_next_user), row(policies), row(gone),
-		row(by_the_author),
+		row(by_the_author), row(isolation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
