@@ -118,6 +118,19 @@ static struct json_object *vectors_value(const struct irq *irq)
 	return o;
 }
 
+static struct json_object *signalled_value(const struct irq *irq)
+{
+	struct json_object *list;
+
+	if (!irq->told)
+		return NULL;
+	list = value_list();
+	for (uint64_t v = 0; v < VFIO_MAX_VECTORS; v++)
+		if (irq->signalled[v / 64] >> v % 64 & 1)
+			value_add(list, value_number(v));
+	return list;
+}
+
 static struct json_object *irqs_value(const struct description *desc)
 {
 	struct json_object *list = value_list();
@@ -131,6 +144,7 @@ static struct json_object *irqs_value(const struct description *desc)
 		value_set(o, "count", value_number(irq->count));
 		value_set(o, "flags", value_flags(irq_flags, irq->flags));
 		value_set(o, "vectors", vectors_value(irq));
+		value_set(o, "signalled", signalled_value(irq));
 		value_add(list, o);
 	}
 	return list;

@@ -96,6 +96,8 @@ struct irq {
 	uint32_t flags;		/* VFIO_IRQ_INFO_… */
 	bool limited;		/* granted is known */
 	uint32_t advertised, granted;
+	bool told;		/* which vectors have an eventfd: */
+	uint64_t signalled[VFIO_MAX_VECTORS / 64];
 };
 
 /* What keeps the device in its place, in vfio_isolation_name()'s words, or newer ones. */

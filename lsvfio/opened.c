@@ -48,6 +48,7 @@ static void look_at_irq(struct device *d, struct vfio_dev *dev, uint32_t index)
 	}
 	to->count = info.count;
 	to->flags = info.flags;
+	to->told = vfio_irq_signalled(dev, index, to->signalled) >= 0;
 	if (vfio_irq_vectors(dev, index, &vectors) < 0)
 		return;		/* not every back end knows */
 	to->limited = true;

@@ -133,6 +133,26 @@ static bool reply_vectors(struct reader *r, struct json_object *in, struct irq *
 		      member_number32(r, o, "granted", &irq->granted));
 }
 
+static bool reply_signalled(struct reader *r, struct json_object *in, struct irq *irq)
+{
+	struct json_object *list;
+
+	if (!member_is_there(in, "signalled") || !json_object_object_get(in, "signalled"))
+		return true;
+	if (!member_list(r, in, "signalled", VFIO_MAX_VECTORS, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		int64_t v = json_object_get_int64(one);
+
+		if (!json_object_is_type(one, json_type_int) || v < 0 || v >= VFIO_MAX_VECTORS)
+			return reader_refuse(r, "signalled", "a list of numbers below 2048");
+		irq->signalled[v / 64] |= 1ull << v % 64;
+	}
+	irq->told = true;
+	return true;
+}
+
 static bool reply_irqs(struct reader *r, struct json_object *in, struct description *d)
 {
 	struct json_object *list;
@@ -151,7 +171,7 @@ static bool reply_irqs(struct reader *r, struct json_object *in, struct descript
 		    !member_string(r, one, "name", &irq->name) ||
 		    !member_number32(r, one, "count", &irq->count) ||
 		    !member_flags(r, one, "flags", irq_flags, &irq->flags) ||
-		    !reply_vectors(r, one, irq))
+		    !reply_vectors(r, one, irq) || !reply_signalled(r, one, irq))
 			return false;
 	}
 	return true;

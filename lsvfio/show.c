@@ -241,6 +241,44 @@ static char *count_text(const struct irq *irq)
 	return memory_printf("%" PRIu32, irq->count);
 }
 
+static bool is_signalled(const struct irq *irq, unsigned int v)
+{
+	return v < VFIO_MAX_VECTORS && (irq->signalled[v / 64] >> v % 64 & 1);
+}
+
+/* "0-3,7"; NULL: none, or not known. */
+static char *signalled_text(const struct irq *irq)
+{
+	char *all = NULL;
+
+	for (unsigned int v = 0, first; v < VFIO_MAX_VECTORS; v++) {
+		char *longer;
+
+		if (!is_signalled(irq, v))
+			continue;
+		for (first = v; is_signalled(irq, v + 1); v++)
+			;
+		longer = memory_printf("%s%s%u", all ? all : "", all ? "," : "", first);
+		free(all);
+		all = longer;
+		if (v == first)
+			continue;
+		longer = memory_printf("%s-%u", all, v);
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
+static bool any_signalled(const struct description *desc)
+{
+	for (size_t i = 0; i < desc->nirqs; i++)
+		for (size_t j = 0; j < VFIO_MAX_VECTORS / 64; j++)
+			if (desc->irqs[i].signalled[j])
+				return true;
+	return false;
+}
+
 static void print_irqs(const struct description *desc, const struct look *look)
 {
 	struct libscols_table *table = table_new(look);
@@ -249,6 +287,7 @@ static void print_irqs(const struct description *desc, const struct look *look)
 	table_column(table, "NAME", 0, 0);
 	table_column(table, "COUNT", 0, SCOLS_FL_RIGHT);
 	table_column(table, "FLAGS", 0, 0);
+	table_column(table, "EVENTFDS", 0, any_signalled(desc) ? 0 : SCOLS_FL_HIDDEN);
 	for (size_t i = 0; i < desc->nirqs; i++) {
 		const struct irq *irq = &desc->irqs[i];
 		struct libscols_line *line = table_line(table);
@@ -257,6 +296,7 @@ static void print_irqs(const struct description *desc, const struct look *look)
 		table_put(line, 1, memory_copy(irq->name));
 		table_put(line, 2, count_text(irq));
 		table_put(line, 3, flag_names(irq_flags, irq->flags));
+		table_put(line, 4, signalled_text(irq));
 	}
 	end_block(table, "INTERRUPTS", look);
 }

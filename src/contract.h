@@ -17,7 +17,7 @@
 
 #include "iommu/map.h"
 
-#define MSIX_MAX 2048		/* vectors, and no index has more (PCI 3.0, 6.8.2.3) */
+#define MSIX_MAX VFIO_MAX_VECTORS	/* vectors, and no index has more (PCI 3.0, 6.8.2.3) */
 
 struct driver;
 
@@ -56,6 +56,7 @@ struct irq_request {
 #define FEATURE_FAULT_EVENT 0xf009	/* SET: struct feature_fault_event */
 #define FEATURE_ADDRESSING  0xf00a	/* uint32_t, VFIO_ADDRESS_…; who does not know it: IOVA */
 #define FEATURE_ISOLATION   0xf00b	/* struct vfio_isolation */
+#define FEATURE_SIGNALLED   0xf018	/* struct feature_signalled; index is the question */
 
 /*
  * Features of the kernel's whose data has pointers there: as vfio-user has them, that is behind one
@@ -79,6 +80,11 @@ struct feature_record {
 struct feature_vectors {
 	uint32_t index;
 	struct vfio_vectors vectors;
+};
+
+struct feature_signalled {
+	uint32_t index, reserved;
+	uint64_t set[VFIO_MAX_VECTORS / 64];
 };
 
 struct feature_dma_map {

@@ -124,6 +124,21 @@ static struct json_object *describe_vectors(struct vfio_dev *dev, uint32_t index
 	return json;
 }
 
+/* Those with an eventfd; null where the device cannot tell. */
+static struct json_object *describe_signalled(struct vfio_dev *dev, uint32_t index)
+{
+	uint64_t set[VFIO_MAX_VECTORS / 64];
+	struct json_object *list;
+
+	if (vfio_irq_signalled(dev, index, set) < 0)
+		return NULL;
+	list = json_object_new_array();
+	for (int v = 0; v < VFIO_MAX_VECTORS; v++)
+		if (set[v / 64] >> v % 64 & 1)
+			json_object_array_add(list, json_object_new_int(v));
+	return list;
+}
+
 static struct json_object *describe_irq(struct vfio_dev *dev, uint32_t index)
 {
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = index };
@@ -138,6 +153,7 @@ static struct json_object *describe_irq(struct vfio_dev *dev, uint32_t index)
 	json_object_object_add(json, "count", json_object_new_int64(irq.count));
 	json_object_object_add(json, "flags", flag_names(irq_flags, irq.flags));
 	json_object_object_add(json, "vectors", describe_vectors(dev, index));
+	json_object_object_add(json, "signalled", describe_signalled(dev, index));
 	return json;
 }
 

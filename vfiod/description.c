@@ -12,12 +12,14 @@
 struct shape {
 	const char *key;
 	enum json_type type;
-	/* Of an object, or of each object in a list. NULL: of strings. */
+	/* Of an object, or of each object in a list. NULL: of strings; number_shape: of numbers. */
 	const struct shape *members;
 	bool may_be_null;
 };
 
 #define END { NULL, json_type_null, NULL, false }
+
+static const struct shape number_shape[] = { END };
 
 static const struct shape area_shape[] = {
 	{ "offset", json_type_int, NULL, false },
@@ -46,6 +48,7 @@ static const struct shape irq_shape[] = {
 	{ "count", json_type_int, NULL, false },
 	{ "flags", json_type_array, NULL, false },
 	{ "vectors", json_type_object, vectors_shape, true },
+	{ "signalled", json_type_array, number_shape, true },
 	END
 };
 
@@ -134,6 +137,8 @@ static bool object_fits(struct json_object *json, const struct shape *members);
 
 static bool item_fits(struct json_object *item, const struct shape *members)
 {
+	if (members == number_shape)
+		return json_object_is_type(item, json_type_int);
 	return members ? object_fits(item, members) : json_object_is_type(item, json_type_string);
 }
 

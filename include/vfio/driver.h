@@ -310,6 +310,15 @@ struct vfio_vectors {
 };
 int vfio_irq_vectors(struct vfio_dev *dev, uint32_t index, struct vfio_vectors *vectors);
 
+#define VFIO_MAX_VECTORS 2048	/* of any index */
+
+/*
+ * Which vectors of an index have an eventfd: bit v % 64 of set[v / 64] is that of vector v. Returns how
+ * many. For whoever looks at a device that another one drives. -ENOTSUP where the other end cannot tell
+ * (the kernel; another vfio-user server than libvfio's).
+ */
+int vfio_irq_signalled(struct vfio_dev *dev, uint32_t index, uint64_t set[VFIO_MAX_VECTORS / 64]);
+
 /* Disable an interrupt index. Eventfds that vfio_irq_enable() made for it are closed. */
 int vfio_irq_disable(struct vfio_dev *dev, uint32_t index);
 

@@ -178,6 +178,33 @@ EXPORT int vfio_irq_vectors(struct vfio_dev *dev, uint32_t index, struct vfio_ve
 	return 0;
 }
 
+static unsigned int count_bits(const uint64_t *set)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < VFIO_MAX_VECTORS / 64; i++)
+		n += (unsigned int)__builtin_popcountll(set[i]);
+	return n;
+}
+
+EXPORT int vfio_irq_signalled(struct vfio_dev *dev, uint32_t index,
+			      uint64_t set[VFIO_MAX_VECTORS / 64])
+{
+	struct feature_signalled q = { .index = index };
+	struct vfio_irq_info info;
+	int r = dev->backend->irq_info(dev, index, &info);
+
+	if (r < 0)
+		return r;
+	r = driver_get(dev, FEATURE_SIGNALLED, &q, sizeof(q));
+	if (driver_is_unknown(r))
+		return driver_cannot_tell(dev, "which vectors have an eventfd");
+	if (r < 0)
+		return r;
+	memcpy(set, q.set, sizeof(q.set));
+	return count_bits(set);
+}
+
 /* ---- policy ------------------------------------------------------------------------------- */
 
 static int no_policy(struct vfio_dev *dev)

@@ -93,6 +93,21 @@ static int vectors(struct vfio_function *fn, void *data, size_t len)
 	return 0;
 }
 
+static int signalled(struct vfio_function *fn, void *data, size_t len)
+{
+	struct feature_signalled *q = data;
+
+	if (q->index >= VFIO_PCI_NUM_IRQS)
+		return error_set(fn->err, EINVAL, VFIO_E_NO_IRQ, VFIO_BY_FUNCTION, NULL,
+				 "interrupt index %u: the device has %d", q->index,
+				 VFIO_PCI_NUM_IRQS);
+	memset(q->set, 0, sizeof(q->set));
+	for (uint32_t v = 0; v < function_vectors_of(fn, q->index); v++)
+		if (function_eventfd(fn, q->index, v) >= 0)
+			q->set[v / 64] |= 1ull << v % 64;
+	return 0;
+}
+
 /* ---- DMA ---------------------------------------------------------------------------------- */
 
 static int dma_map(struct vfio_function *fn, void *data, size_t len)
@@ -222,6 +237,7 @@ static const struct feature {
 	{ FEATURE_RECORD, GET, sizeof(struct feature_record), next_record },
 	{ FEATURE_RESET_INFO, GET, sizeof(struct vfio_reset_info), reset_info },
 	{ FEATURE_VECTORS, GET, sizeof(struct feature_vectors), vectors },
+	{ FEATURE_SIGNALLED, GET, sizeof(struct feature_signalled), signalled },
 	{ FEATURE_DMA_MAP, GET, sizeof(struct feature_dma_map), dma_map },
 	{ FEATURE_DMA_LIMITS, GET, sizeof(struct vfio_dma_limits), dma_limits },
 	{ FEATURE_IOVA_RANGES, GET, sizeof(struct feature_iova_ranges), iova_ranges },

@@ -329,6 +329,8 @@ int function_irqs_init(struct vfio_function *fn);
 void function_irqs_clear(struct vfio_function *fn);
 int function_irq_info(struct vfio_function *fn, uint32_t index, struct vfio_irq_info *info);
 int function_set_irqs(struct vfio_function *fn, const struct irq_request *request);
+/* The user's eventfd of a vector, or -1. */
+int function_eventfd(const struct vfio_function *fn, uint32_t index, uint32_t vector);
 uint32_t function_vectors_of(const struct vfio_function *fn, uint32_t index);
 int irq_refuse(struct vfio_function *fn, int err, enum vfio_error_code code,
 	       const struct irq_request *q, const char *why);

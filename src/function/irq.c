@@ -37,6 +37,22 @@ uint32_t function_vectors_of(const struct vfio_function *fn, uint32_t index)
 	}
 }
 
+int function_eventfd(const struct vfio_function *fn, uint32_t index, uint32_t vector)
+{
+	const struct interrupts *irq = &fn->irq;
+
+	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return irq->intx;
+	case VFIO_PCI_ERR_IRQ_INDEX:
+		return irq->err;
+	case VFIO_PCI_REQ_IRQ_INDEX:
+		return irq->req;
+	default:
+		return irq->active == index && vector < irq->allocated ? irq->vectors[vector] : -1;
+	}
+}
+
 int irq_refuse(struct vfio_function *fn, int err, enum vfio_error_code code,
 	       const struct irq_request *q, const char *why)
 {

@@ -69,7 +69,9 @@ static const char *const lies[] = {
 	"{\"event\": \"unheard-of\"}\n",
 	"{\"id\": 1, \"description\": {}}\n",
 	DESCRIPTION("[{\"index\": 0, \"name\": \"\", \"count\": 1, \"flags\": [], "
-		    "\"vectors\": 8}]", "{}", "null", "[]"),
+		    "\"vectors\": 8, \"signalled\": null}]", "{}", "null", "[]"),
+	DESCRIPTION("[{\"index\": 0, \"name\": \"\", \"count\": 1, \"flags\": [], "
+		    "\"vectors\": null, \"signalled\": [\"1\"]}]", "{}", "null", "[]"),
 	DESCRIPTION("[]", "{\"view\": 7}", "null", "[]"),
 	DESCRIPTION("[]", "{}", "{\"methods\": [1], \"others\": 0, \"count\": 0, \"last\": 0}",
 		    "[]"),

@@ -80,9 +80,9 @@ def test_a_device_of_a_vfiod_in_full(fake):
         ["0xfffffffffffff000-0xffffffffffffffff", "4K", "4096", "read", "by-message"],
         ["(298", "more)"]]
     assert "    0 BAR0     1M 1048576 read,write,mmap 0x1000+8K,0x80000+4K" in text
-    irqs = [t.split(maxsplit=2)[2] for t in text if t.startswith(("    0 INTx", "    1 MSI"))]
+    irqs = [" ".join(t.split()[2:]) for t in text if t.startswith(("    0 INTx", "    1 MSI"))]
     assert irqs == [
-        "1 eventfd,maskable,automasked", "8, 3 granted eventfd"]
+        "1 eventfd,maskable,automasked", "8, 3 granted eventfd 0-2,7,2047"]
     assert [t.split(maxsplit=1)[1] for t in text if t.startswith("policy ")] == [
         "vectors = 3", "unheard-of = yes"], "what is standard is no news"
     assert "reset          device,flr; 7 done; the last one failed: EIO (Input/output error)" in \
@@ -109,12 +109,14 @@ def test_isolation_of_a_device_that_is_opened():
 def test_a_vfiod_that_is_older(fake):
     new = ("policy", "reset", "records", "dma", "isolation")
     description = {key: value for key, value in DESCRIPTION.items() if key not in new}
-    description["irqs"] = [{key: value for key, value in irq.items() if key != "vectors"}
+    description["irqs"] = [{key: value for key, value in irq.items()
+                            if key not in ("vectors", "signalled")}
                            for irq in DESCRIPTION["irqs"]]
     fake.answer(description=description)
     (edu,) = devices("--control", fake.path, "edu0")
     assert [edu[key] for key in new] == [None] * len(new)
     assert [irq["vectors"] for irq in edu["irqs"]] == [None, None]
+    assert [irq["signalled"] for irq in edu["irqs"]] == [None, None]
     text = lsvfio("--control", fake.path, "edu0").stdout
     assert "policy" not in text and "granted" not in text and "reset  " not in text
     assert "DMA" not in text
@@ -345,14 +347,14 @@ def is_fine(path, value):
     if "isolation" in path[:-1]:
         return value == ""
     if name in ("socket", "pid", "fault", "client", "vectors", "reset", "map",
-                "dma", "isolation", "tainted") and value is None:
+                "dma", "isolation", "tainted", "signalled") and value is None:
         return path[-1] == name
     if name in ("advertised", "granted") and "dma" in path and value is None:
         return True
     if value in ("", []) and not isinstance(value, bool):
         free = {"": ("device", "socket", "owner", "group", "state", "backend", "config", "flags",
                      "methods", "who", "text", "remedy", "prot", "access", "time"),
-                "[]": ("flags", "regions", "irqs", "areas", "methods", "records", "prot", "list"),
+                "[]": ("flags", "regions", "irqs", "areas", "methods", "records", "prot", "list", "signalled"),
                 }[json.dumps(value).strip('"') or ""]
         return name in free or (name == "name" and "description" in path)
     return isinstance(value, str) and name in ("flags", "methods", "prot") and \
@@ -395,6 +397,8 @@ def test_every_member_is_checked(fake, path):
     (("description", "dma", "list", 0, "prot"), [1]),
     (("description", "dma", "list"), [DESCRIPTION["dma"]["list"][0]] * 257),
     (("description", "irqs", 1, "vectors"), []),
+    (("description", "irqs", 1, "signalled"), [2048]),
+    (("description", "irqs", 1, "signalled"), [0] * 2049),
     (("description", "irqs", 1, "vectors", "granted"), -1),
     (("description", "irqs", 1, "vectors", "advertised"), 1 << 32),
     (("description", "policy"), []), (("description", "policy", "view"), 7),

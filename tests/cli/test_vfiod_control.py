@@ -81,6 +81,7 @@ def test_describe(edu):
                                   'bytes': {'advertised': None, 'granted': None, 'used': 0},
                                   'list': [], 'more': 0}
     assert description['irqs'][1]['vectors'] == {'advertised': 1, 'granted': 1}
+    assert [irq['signalled'] for irq in description['irqs']] == [[]] * 5
     assert description['policy']['view'] == 'virtual'
     assert description['reset'] == {'methods': ['device'], 'others': 0, 'last': 0,
                                     'count': description['reset']['count']}

@@ -145,7 +145,7 @@ def test_stopped_device_process_is_left_alone(traitor, directory):
 ESCAPES = ['open', 'socket', 'fork', 'exec', 'executable memory', 'kill', 'own',
            'making a ring', 'changing a ring', 'a ring that was passed']
 LIES = ['nonsense', 'empty', 'list', 'nothing', 'pid', 'uid', 'name', 'message', 'event',
-        'description', 'vectors', 'policy', 'reset', 'no records', 'record', 'isolation',
+        'description', 'vectors', 'signalled', 'policy', 'reset', 'no records', 'record', 'isolation',
         'memory', 'no bytes',
         'half a quota', 'address', 'direction', 'map of numbers', 'map of letters', 'long map',
         'short map', 'no map', 'depth', 'endless', 'end']

@@ -48,6 +48,50 @@ static void indexes(void **state)
 	assert_true(last(b)->remedy[0]);
 }
 
+static void assert_signalled(struct both *b, uint32_t index, int count, uint64_t first)
+{
+	uint64_t set[VFIO_MAX_VECTORS / 64];
+
+	memset(set, 0xff, sizeof(set));
+	assert_int_equal(vfio_irq_signalled(b->dev, index, set), count);
+	assert_int_equal(set[0], first);
+	for (unsigned int i = 1; i < VFIO_MAX_VECTORS / 64; i++)
+		assert_int_equal(set[i], 0);
+}
+
+static void put_eventfd(struct both *b, uint32_t index, uint32_t vector, int fd)
+{
+	uint8_t raw[sizeof(struct vfio_irq_set) + sizeof(fd)];
+	struct vfio_irq_set *set = (struct vfio_irq_set *)raw;
+
+	*set = (struct vfio_irq_set){ sizeof(raw), EVENTFD | TRIGGER, index, vector, 1 };
+	memcpy(set->data, &fd, sizeof(fd));
+	assert_int_equal(vfio_irq_set(b->dev, set), 0);
+}
+
+static void which_have_an_eventfd(void **state)
+{
+	struct both *b = *state;
+	int fds[MODEL_MSIX_VECTORS], fd = eventfd(0, EFD_CLOEXEC);
+
+	for (uint32_t i = 0; i < 5; i++)
+		assert_signalled(b, i, 0, 0);
+	assert_int_equal(vfio_irq_enable(b->dev, MSIX, 3, fds), 0);
+	put_eventfd(b, MSIX, 1, -1);
+	assert_signalled(b, MSIX, 2, 5);
+	assert_signalled(b, MSI, 0, 0);
+	assert_signalled(b, INTX, 0, 0);
+	put_eventfd(b, REQ, 0, fd);
+	assert_signalled(b, REQ, 1, 1);
+	assert_int_equal(vfio_irq_disable(b->dev, MSIX), 0);
+	assert_signalled(b, MSIX, 0, 0);
+	assert_int_equal(vfio_irq_enable(b->dev, INTX, 1, fds), 0);
+	assert_signalled(b, INTX, 1, 1);
+	assert_int_equal(vfio_irq_signalled(b->dev, 5, NULL), -EINVAL);
+	assert_record(last(b), EINVAL, VFIO_E_NO_IRQ);
+	close(fd);
+}
+
 /* ---- enabling ----------------------------------------------------------------------------- */
 
 static void vectors_arrive_where_they_belong(void **state)
@@ -384,6 +428,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(indexes),
+		BOTH(which_have_an_eventfd),
 		BOTH(vectors_arrive_where_they_belong),
 		BOTH(interrupts_add_up),
 		BOTH(what_cannot_be_enabled),

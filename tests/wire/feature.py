@@ -10,7 +10,7 @@ GET, SET, PROBE = 0x10000, 0x20000, 0x40000
 
 DIRTY_START, DIRTY_STOP, DIRTY_REPORT = 6, 7, 8
 DMA_MAP, DMA_LIMITS, IOVA_RANGES, FAULT, FAULT_EVENT = range(0xf005, 0xf00a)
-ISOLATION = 0xf00b
+ISOLATION, SIGNALLED = 0xf00b, 0xf018
 
 HEAD = struct.Struct('=II')             # argsz, flags
 MAP = struct.Struct('=QQQIIII')         # cursor, iova, size, directions, way, found, reserved
@@ -20,10 +20,11 @@ EVENT = struct.Struct('=iI')            # descriptor, reserved
 START = struct.Struct('=QII')           # page, ranges, reserved
 REPORT = struct.Struct('=QQQ')          # iova, size, page
 ISOLATED = struct.Struct('=II')         # DMA, interrupts
+VECTORS = struct.Struct('=II256s')      # index, reserved, a bit for each
 
 SIZES = {DMA_MAP: MAP.size, DMA_LIMITS: LIMITS.size, IOVA_RANGES: 8 + 32 * 16,
          FAULT: FAULT_IS.size, FAULT_EVENT: EVENT.size, DIRTY_START: START.size, DIRTY_STOP: 0,
-         DIRTY_REPORT: REPORT.size, ISOLATION: ISOLATED.size}
+         DIRTY_REPORT: REPORT.size, ISOLATION: ISOLATED.size, SIGNALLED: VECTORS.size}
 OPERATIONS = {number: SET if number in (FAULT_EVENT, DIRTY_START, DIRTY_STOP) else GET
               for number in SIZES}
 

@@ -12,7 +12,7 @@ from daemon import Vfiod, wait_for
 from dma import FILL, HOLD, SEALED, deposit, fetch, file_of, run
 from feature import (BY_MESSAGE, DIRTY_REPORT, DIRTY_START, DIRTY_STOP, EVENT, FAULT,
                      FAULT_EVENT, GET, IN_PLACE, IOVA_RANGES, ISOLATED, ISOLATION, NO_LIMIT,
-                     OPERATIONS, PROBE, REPORT, SET, SIZES, START, ask, dirty, dirty_start,
+                     OPERATIONS, PROBE, REPORT, SET, SIGNALLED, SIZES, START, VECTORS, ask, dirty, dirty_start,
                      fault, limits, maps, tell_of_faults)
 from signals import Signal
 from wire import Cmd, NO_REPLY, PAGE, READ, UNMAP_ALL, WRITE
@@ -105,6 +105,11 @@ def test_isolation(client):
     """The model behind the server is a program; the question is not looked at."""
     for question in (bytes(8), b'\xff' * 8):
         assert ISOLATED.unpack(feature.get(client, ISOLATION, question)) == (1, 1)
+
+
+def test_signalled_vectors_of_an_index_that_there_is_not(client):
+    for index in (5, 0xffffffff):
+        assert ask(client, GET | SIGNALLED, VECTORS.pack(index, 0, b'')) == 'EINVAL'
 
 
 # ---- maps and limits ------------------------------------------------------------------------
