@@ -35,6 +35,15 @@ test: all build-asan/build.ninja build-tsan/build.ninja
 bench: all
 	@meson test -C build --benchmark --verbose
 
+# What the library costs over a device of the kernel's, in a guest.
+bench-guest: all
+	@dist/setup.sh qemu-system-x86 busybox-static cpio || true
+	@dist/guest-kernel.sh build/guest-kernel
+	@if [ -z "$$VFIO_GUEST_KERNEL" ]; then \
+		export VFIO_GUEST_KERNEL=$$(echo build/guest-kernel/boot/vmlinuz-*); \
+		export VFIO_GUEST_MODULES=$$(echo build/guest-kernel/lib/modules/*); \
+	fi; VFIO_BUILD="$(CURDIR)/build" tests/guest/costs.py
+
 # Look for inputs that break something, SECONDS for each target; the corpus is replayed by `make test`.
 fuzz:
 	@dist/setup.sh clang libclang-rt-14-dev
@@ -54,4 +63,4 @@ install: all
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz
 
-.PHONY: all setup demo test bench fuzz torture nvme-torture install clean
+.PHONY: all setup demo test bench bench-guest fuzz torture nvme-torture install clean

@@ -13,6 +13,7 @@ import tempfile
 sys.dont_write_bytecode = True
 import guest  # noqa: E402
 
+PROGRAMS = ('kernel-costs', 'kernel-nvme')
 NVME = '0000:00:05.0'
 SCRIPT = f'''
 [ $ROAD = group ] && rm -f /dev/iommu
@@ -26,16 +27,15 @@ MEMORY = ('-m', '3072')      # for a map of 1 GiB
 
 
 def measure(road):
-    guest.PROGRAMS += tuple(f'bench/{name}' for name in ('kernel-costs', 'kernel-nvme')
-                            if f'bench/{name}' not in guest.PROGRAMS)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         disk = folder / 'disk'
         disk.write_bytes(bytes(64 << 20))
         devices = ('-drive', f'file={disk},if=none,id=disk,format=raw',
                    '-device', 'nvme,serial=guest,drive=disk,bus=pcie.0,addr=5', *MEMORY)
-        steps, console = guest.boot(folder, devices, {}, f'ROAD={road}\n' + SCRIPT)
-    for step in 'kernel-costs', 'kernel-nvme':
+        steps, console = guest.boot(folder, devices, {}, f'ROAD={road}\n' + SCRIPT,
+                                    [f'bench/{program}' for program in PROGRAMS])
+    for step in PROGRAMS:
         if step not in steps or steps[step].code:
             sys.exit(f'{step}: {steps.get(step, console)}')
         print(steps[step].text.strip())

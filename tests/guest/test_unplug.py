@@ -160,7 +160,7 @@ class Guest:
         self.steps, self.console = guest.boot(
             folder, drive + DEVICES,
             {'file': FILE, 'holding': HOLDING.encode(), 'vfiod.conf': VFIOD.encode()},
-            f'ROAD={road}\n' + SCRIPT, ACTIONS)
+            f'ROAD={road}\n' + SCRIPT, actions=ACTIONS)
 
     def step(self, name):
         assert name in self.steps, self.console[-3000:]
