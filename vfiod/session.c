@@ -152,7 +152,8 @@ static bool change_policy(struct session *session, struct json_object *request)
 
 /* ---- a device that is wanted back ----------------------------------------------------------- */
 
-bool session_is_kernel(const struct session *session)
+/* With an IOMMU or without. */
+static bool is_kernel(const struct session *session)
 {
 	const char *name = vfio_backend_name(session->dev);
 
@@ -197,7 +198,7 @@ static void listen_for_kernel(struct session *session)
 static int watch_kernel(struct session *session)
 {
 	session->wanted = -1;
-	if (!session_is_kernel(session))
+	if (!is_kernel(session))
 		return 0;
 	session->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->wanted < 0)
@@ -433,7 +434,7 @@ int session_run(struct session *session)
 			stop(session);
 	}
 	/* While the kernel takes a device away, it does not reset it: its client has left for that. */
-	if (ret != -EAGAIN || !session_is_kernel(session))
+	if (ret != -EAGAIN || !is_kernel(session))
 		return ret;
 	log_notice(session->process->name, "the kernel wants the device back");
 	return 0;

@@ -39,9 +39,6 @@ struct session {
 /* 0 or a negative errno. */
 int session_init(struct session *session, struct device_process *process);
 
-/* Is the device the kernel's, by its VFIO? */
-bool session_is_kernel(const struct session *session);
-
 /* Make the server for session->dev. 0, or a negative errno; err->code is set where err says why. */
 int session_open(struct session *session, struct vfio_error *err);
 
