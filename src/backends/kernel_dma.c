@@ -217,22 +217,24 @@ static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *u
 }
 
 /* The device has it no more; the kernel has it as long as anybody else does. */
-static int unmap_one(struct kernel *k, const struct range *r)
+static int unmap_one(struct kernel *k, const struct range *r, uint64_t *unmapped)
 {
 	const uint64_t others = r->word & ~KERNEL_USER(k), size = r->last - r->start + 1;
 	struct range_map *maps = &k->space->maps;
+	bool is_shared = others > VFIO_DMA_RW;
 	int e = 0;
 
-	if (!(others & kernel_space_peers(k)))
+	if (!is_shared || !(others & kernel_space_peers(k)))
 		e = k->iommu->unmap(k, r->start, size);
 	if (e < 0)
 		return e;
-	if (others > VFIO_DMA_RW) {
+	if (is_shared) {
 		range_map_change(maps, r->start, others, r->value);
 	} else {
 		range_map_erase(maps, r->start);
 		k->space->bytes -= size;
 	}
+	*unmapped += size;
 	return 0;
 }
 
@@ -245,9 +247,7 @@ static int unmap_own(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *u
 	while (r == 0 && range_map_step(&k->space->maps, &walk, &range)) {
 		if (!(range.word & KERNEL_USER(k)))
 			continue;
-		r = unmap_one(k, &range);
-		if (r == 0)
-			*unmapped += range.last - range.start + 1;
+		r = unmap_one(k, &range, unmapped);
 	}
 	return r;
 }
@@ -258,14 +258,23 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 	bool all = iova == 0 && size == DMA_ALL;
 	uint64_t last = all ? UINT64_MAX : iova + size - 1;
 	int r = all ? 0 : rules_check_unmap(&type1, iova, size, &dev->error);
+	struct range one;
+	bool is_one;
 
 	*unmapped = 0;
-	if (r == 0)
+	/* One map, as it was made, is what is unmapped most often. */
+	is_one = r == 0 && !all && range_map_exact(&k->space->maps, iova, last, &one) &&
+		 (one.word & KERNEL_USER(k));
+	if (r == 0 && !is_one)
 		r = check_cut(k, iova, last);
 	if (r < 0)
 		return r;
-	r = k->space->nusers > 1 ? unmap_own(k, iova, last, unmapped)
-				 : unmap_all(k, iova, last, unmapped);
+	if (is_one)
+		r = unmap_one(k, &one, unmapped);
+	else if (k->space->nusers > 1)
+		r = unmap_own(k, iova, last, unmapped);
+	else
+		r = unmap_all(k, iova, last, unmapped);
 	range_map_reap(&k->space->maps);
 	if (r < 0)
 		return error_system(&dev->error, -r, "unmapping %#llx bytes at IOVA %#llx", (ull)size,

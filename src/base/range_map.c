@@ -102,6 +102,11 @@ bool range_map_find(const struct range_map *m, uint64_t key, struct range *r)
 	return look(m, key, r);
 }
 
+bool range_map_exact(const struct range_map *m, uint64_t start, uint64_t last, struct range *r)
+{
+	return look(m, start, r) && r->start == start && r->last == last;
+}
+
 bool range_map_peek(const struct range_map *m, uint64_t key, struct range *r, uint64_t *version)
 {
 	for (;;) {

@@ -58,6 +58,9 @@ void range_map_reap(struct range_map *m);
 /* The range that holds key. */
 bool range_map_find(const struct range_map *m, uint64_t key, struct range *r);
 
+/* Is [start, last] one of the ranges, exactly? */
+bool range_map_exact(const struct range_map *m, uint64_t start, uint64_t last, struct range *r);
+
 /* The first range that ends at or behind key. */
 bool range_map_next(const struct range_map *m, uint64_t key, struct range *r);
 

@@ -190,6 +190,16 @@ int maps_add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 
 /* ---- unmapping ----------------------------------------------------------------------------- */
 
+static void forget_one(struct vfio_space *s, const struct range *range)
+{
+	struct dma_entry *e = range->value;
+
+	s->bytes -= e->dma.size;
+	entry_free(s, e);
+	range_map_erase(&s->maps, range->start);
+	range_map_reap(&s->maps);
+}
+
 static void forget(struct vfio_space *s, uint64_t iova, uint64_t last)
 {
 	struct range_walk walk = { .at = iova, .last = last };
@@ -257,22 +267,26 @@ static int take_from_all(struct vfio_space *s, uint64_t iova, uint64_t size, uin
 static int remove_maps(struct vfio_space *s, uint64_t iova, uint64_t size, bool *gone,
 		       struct vfio_error *err)
 {
-	bool all = iova == 0 && size == DMA_ALL;
+	bool all = iova == 0 && size == DMA_ALL, is_one;
 	uint64_t last = all ? UINT64_MAX : iova + size - 1, bytes = s->bytes;
-	int r = 0;
+	int r = all ? 0 : rules_check_unmap(&type1, iova, size, err);
+	struct range one;
 
 	*gone = false;
-	if (!all) {
-		r = rules_check_unmap(&type1, iova, size, err);
-		if (r == 0)
-			r = count(s, iova, last, &bytes, err);
-	}
+	/* One map, as it was made, is what is unmapped most often. */
+	is_one = r == 0 && !all && range_map_exact(&s->maps, iova, last, &one);
+	if (is_one)
+		bytes = size;
+	else if (r == 0 && !all)
+		r = count(s, iova, last, &bytes, err);
 	if (r < 0)
 		return r;
 	if (all ? !s->maps.count : !bytes)	/* two of 2^63 bytes are none, by their sum */
 		return all ? 0 : rules_nothing("unmap of", iova, last, err);
 	r = take_from_all(s, iova, size, bytes, gone, err);
-	if (*gone)
+	if (*gone && is_one)
+		forget_one(s, &one);
+	else if (*gone)
 		forget(s, iova, last);
 	return r;
 }
