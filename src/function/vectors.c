@@ -205,10 +205,10 @@ static int enable(struct vfio_function *fn, const struct irq_request *q)
 	uint32_t wanted = q->start + q->count, granted = vectors_granted(fn, q->index);
 	int r;
 
-	if (wanted == 0)
-		return irq_refuse(fn, ERANGE, VFIO_E_IRQ_FLAGS, q, "no vector was asked for");
 	if (fn->power_state != 0 && fn->policy.behaviour >= 2)	/* version 1: in any state */
 		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "the device is not in D0");
+	if (wanted == 0)
+		return irq_refuse(fn, ERANGE, VFIO_E_IRQ_FLAGS, q, "no vector was asked for");
 	if (!irq_can_deliver(fn, q->index))
 		return irq_refuse(fn, EOPNOTSUPP, VFIO_E_UNDELIVERABLE, q,
 				  "the policy host-lacks names this kind of interrupt");

@@ -145,6 +145,17 @@ static void row_116_none_at_all(void **state)
 	assert_int_equal(delivered(f), 1);
 }
 
+/* The kernel looks at the power state before it looks at the number. */
+static void none_at_all_in_d3(void **state)
+{
+	struct fixture *f = *state;
+
+	config(f, f->fn->layout.pm + PCI_PM_CTRL, 3);
+	assert_int_equal(enable(f, MSI, 0), -EINVAL);
+	assert_int_equal(enable(f, MSIX, 0), -EINVAL);
+	assert_int_equal(enable(f, MSIX, 1), -EINVAL);
+}
+
 static void vectors_before_start_exist_too(void **state)
 {
 	struct fixture *f = *state;
@@ -407,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(row_115_enabling),
 		TEST(row_116_none_at_all),
+		TEST(none_at_all_in_d3),
 		TEST(vectors_before_start_exist_too),
 		TEST(one_kind_at_a_time),
 		TEST(a_bad_descriptor_enables_nothing),
