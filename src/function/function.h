@@ -65,6 +65,7 @@ struct hardware {
 	uint16_t pm;			/* where its capability is, shown or not; 0: none */
 	uint8_t saved[CONFIG_ROOM];	/* what was in them before D3hot, which may lose it */
 	uint8_t ours[CONFIG_ROOM];	/* bits of registers.value that the device never sees */
+	uint32_t vital;			/* bytes of vital product data; 0: not known yet */
 };
 
 /* What a write to a register sets off, after it was done. */

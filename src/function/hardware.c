@@ -13,7 +13,8 @@
 #include "base/fd.h"
 #include "function/function.h"
 
-#define VPD_MS 125		/* what Linux gives a device for a dword of vital product data */
+#define VPD_MS	      125	/* what Linux gives a device for a dword of vital product data */
+#define VPD_RESOURCES 32	/* a device has four or so */
 
 /* All bits of a register of that width. */
 static uint32_t width_mask(unsigned int width)
@@ -247,16 +248,8 @@ static bool move_vital(struct vfio_function *fn, uint16_t address, uint16_t flag
 	return false;
 }
 
-bool hardware_vital_store(struct vfio_function *fn, uint16_t address, const uint8_t *data)
-{
-	if (!is_aligned(address, 4))
-		return false;
-	fn->ops->config_write(fn, fn->layout.vpd + PCI_VPD_DATA, 4, le32_get(data));
-	return move_vital(fn, address, PCI_VPD_ADDR_F);
-}
-
 /* The device gives whole dwords; the user may ask for four bytes anywhere. */
-bool hardware_vital_fetch(struct vfio_function *fn, uint16_t address, uint8_t *data)
+static bool fetch_vital(struct vfio_function *fn, uint16_t address, uint8_t *data)
 {
 	uint16_t start = address & ~3u;
 	uint8_t two[8] = { 0 };
@@ -269,5 +262,50 @@ bool hardware_vital_fetch(struct vfio_function *fn, uint16_t address, uint8_t *d
 		le32_put(two + i, get(fn, fn->layout.vpd + PCI_VPD_DATA, 4));
 	}
 	memcpy(data, two + (address - start), 4);
+	return true;
+}
+
+/*
+ * How many bytes there are: resources, each of which says its length, up to the end tag (PCI 3.0,
+ * appendix I). 0: none that make sense. Some devices never come back from behind the end.
+ */
+static uint32_t vital_size(struct vfio_function *fn)
+{
+	const uint32_t most = PCI_VPD_ADDR_MASK + 1;
+	uint32_t at = fn->hardware.vital;
+	uint8_t tag[4] = { 0 };
+
+	if (at)
+		return at;
+	for (unsigned int i = 0; i < VPD_RESOURCES && at < most && (tag[0] & 0xf8) != 0x78; i++) {
+		uint32_t length;
+
+		if (!fetch_vital(fn, at, tag) || (!at && (tag[0] == 0 || tag[0] == 0xff)))
+			return 0;
+		length = tag[0] & 0x80 ? 3u + le16_get(tag + 1) : 1u + (tag[0] & 7);
+		if (length > most - at)
+			break;
+		at += length;
+	}
+	return fn->hardware.vital = at;
+}
+
+bool hardware_vital_store(struct vfio_function *fn, uint16_t address, const uint8_t *data)
+{
+	if (!is_aligned(address, 4) || !is_inside(address, 4, vital_size(fn)))
+		return false;
+	fn->ops->config_write(fn, fn->layout.vpd + PCI_VPD_DATA, 4, le32_get(data));
+	return move_vital(fn, address, PCI_VPD_ADDR_F);
+}
+
+/* Past the end there are zeros. */
+bool hardware_vital_fetch(struct vfio_function *fn, uint16_t address, uint8_t *data)
+{
+	uint32_t size = vital_size(fn), there = address < size ? size - address : 0;
+
+	if (!size || (there && !fetch_vital(fn, address, data)))
+		return false;
+	for (uint32_t i = there; i < 4; i++)
+		data[i] = 0;
 	return true;
 }

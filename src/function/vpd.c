@@ -73,7 +73,8 @@ void function_vpd_written(struct vfio_function *fn, unsigned int reg)
 	if (done)
 		le16_put(cap + PCI_VPD_ADDR, word ^ PCI_VPD_ADDR_F);
 	else if (is_real(fn))
-		side_note(fn, EIO, VFIO_E_VPD, VFIO_BY_MODEL, "write only at multiples of 4",
+		side_note(fn, EIO, VFIO_E_VPD, VFIO_BY_MODEL,
+			  "write only at multiples of 4, inside of what there is",
 			  "vital product data at %#x cannot be %s: the device does not do it", address,
 			  write ? "written" : "read");
 	else

@@ -162,6 +162,10 @@ void fake_init(struct fake_hardware *h)
 	make_masks(h);
 	for (unsigned int i = 0; i < sizeof(h->vital); i++)
 		h->vital[i] = 0x80 + i;
+	h->vital[0] = 0x82;		/* a name of 60 bytes, and the end */
+	h->vital[1] = 60;
+	h->vital[2] = 0;
+	h->vital[63] = 0x78;
 }
 
 const struct vfio_function_description fake_description = {

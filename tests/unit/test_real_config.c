@@ -397,6 +397,35 @@ static void vital_product_data(void **state)
 	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_ADDR, 2), 16);
 }
 
+/* The device is not asked for what lies there. */
+static void behind_vital_product_data(void **state)
+{
+	struct bed *b = *state;
+	unsigned int before;
+
+	put(b, FAKE_VPD + PCI_VPD_ADDR, 2, 61);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_DATA, 4), 0x78bebd);
+	before = b->h.nwrites;
+	put(b, FAKE_VPD + PCI_VPD_ADDR, 2, 64);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_ADDR, 2), 64 | PCI_VPD_ADDR_F);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_DATA, 4), 0);
+	put(b, FAKE_VPD + PCI_VPD_ADDR, 2, 64 | PCI_VPD_ADDR_F);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_ADDR, 2), 64 | PCI_VPD_ADDR_F);
+	assert_int_equal(b->h.nwrites, before);
+}
+
+/* No resource that makes sense: there is nothing. */
+static void no_vital_product_data(void **state)
+{
+	struct bed *b = *state;
+
+	b->h.vital[0] = 0xff;
+	put(b, FAKE_VPD + PCI_VPD_ADDR, 2, 8);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_ADDR, 2), 8);
+	put(b, FAKE_VPD + PCI_VPD_ADDR, 2, 8 | PCI_VPD_ADDR_F);
+	assert_int_equal(get(b, FAKE_VPD + PCI_VPD_ADDR, 2), 8 | PCI_VPD_ADDR_F);
+}
+
 /* ---- users come and go --------------------------------------------------------------------- */
 
 static void the_next_user(void **state)
@@ -483,7 +512,8 @@ int main(void)
 		row(what_was_written_where), row(virtual_bits), row(messages_stay_here),
 		row(bus_mastering), row(intx_disable_follows), row(a_reset_behind_the_back),
 		row(sleep_and_wake), row(reset_by_express), row(read_request),
-		row(vital_product_data), row(the_next_user), row(policies), row(gone),
+		row(vital_product_data), row(behind_vital_product_data),
+		row(no_vital_product_data), row(the_next_user), row(policies), row(gone),
 		row(by_the_author), row(isolation),
 	};
 
