@@ -276,9 +276,12 @@ static int check_type(const struct raw *raw, struct vfio_error *err)
 			 "%s is a bridge, and no device that can be driven", raw->bdf);
 }
 
+/* That sysfs has the file does not say that it works: another device on the bus may be in the way. */
 static void find_reset(struct raw *raw)
 {
 	raw->reset = openat(raw->folder, "reset", O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (raw->reset >= 0 && pwrite(raw->reset, "1", 1, 0) != 1 && errno == ENOTTY)
+		fd_close(&raw->reset);
 	raw->ops = (struct vfio_function_ops){
 		.size = sizeof(raw->ops), .read = bar_read, .write = bar_write, .free = give_back,
 		.reset = raw->reset < 0 ? NULL : reset,
