@@ -165,10 +165,12 @@ void hardware_store(struct vfio_function *fn, unsigned int at, uint32_t value, u
 	hardware_write(fn, start, width, value >> 8 * (start - at), bits >> 8 * (start - at));
 }
 
+/* Who let it sleep may have wanted to be told of its events; its user does not. */
 void hardware_wake(struct vfio_function *fn)
 {
 	if (fn->hardware.pm && power_state(fn))
-		hardware_write(fn, fn->hardware.pm + PCI_PM_CTRL, 1, 0, PCI_PM_CTRL_STATE_MASK);
+		hardware_write(fn, fn->hardware.pm + PCI_PM_CTRL, 2, 0,
+			       PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_ENABLE);
 }
 
 /* ---- taking it over ------------------------------------------------------------------------ */

@@ -104,7 +104,8 @@ static void woken_when_handed_over(void **state)
 	fake_init(&h);
 	h.bytes[FAKE_PM + PCI_PM_CTRL] |= 3;
 	assert_int_equal(fake_function(&fn, &h, NULL), 0);
-	assert_int_equal(fake_get(&h, FAKE_PM + PCI_PM_CTRL, 1) & PCI_PM_CTRL_STATE_MASK, 0);
+	assert_int_equal(fake_get(&h, FAKE_PM + PCI_PM_CTRL, 2) &
+			 (PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_ENABLE), 0);
 	assert_int_equal(fake_get(&h, PCI_BASE_ADDRESS_0, 4), 0xfebf0000);
 	vfio_function_free(fn);
 }
