@@ -43,15 +43,35 @@ static void put_back(int config, const uint8_t *first, size_t size)
 			fail("configuration space in sysfs");
 }
 
+static unsigned find(const uint8_t *first, unsigned id)
+{
+	unsigned at = first[0x06] & 0x10 ? first[0x34] & ~3u : 0;
+
+	for (int i = 0; at >= 0x40 && i < 48 && first[at] != id; i++)
+		at = first[at + 1] & ~3u;
+	return at >= 0x40 && first[at] == id ? at : 0;
+}
+
+/* As it is found: awake, even if the kernel had put it to sleep. */
+static ssize_t find_first(int config, uint8_t *first)
+{
+	ssize_t size = pread(config, first, 4096, 0);
+	unsigned pm = find(first, 0x01);
+
+	if (pm) {
+		first[pm + 4] &= ~0x03;
+		first[pm + 5] &= ~0x81;
+	}
+	return size;
+}
+
 /* The registers for vital product data: what was asked for last. */
 static void ask_for_vital(int config, const uint8_t *first)
 {
 	const uint16_t address = 0;
-	unsigned at = first[0x06] & 0x10 ? first[0x34] & ~3u : 0;
+	unsigned at = find(first, 0x03);
 
-	for (int i = 0; at >= 0x40 && i < 48 && first[at] != 0x03; i++)
-		at = first[at + 1] & ~3u;
-	if (at >= 0x40 && first[at] == 0x03 && pwrite(config, &address, 2, at + 2) != 2)
+	if (at && pwrite(config, &address, 2, at + 2) != 2)
 		fail("configuration space in sysfs");
 }
 
@@ -61,13 +81,12 @@ static void begin(const char *bdf)
 	int kept = open(bdf, O_RDWR | O_CREAT, 0600), config = open_attribute(bdf, "config", O_RDWR);
 	ssize_t size = read(kept, first, sizeof(first));
 
-	if (size > 0) {
-		put_back(config, first, (size_t)size);
-	} else {
-		size = pread(config, first, sizeof(first), 0);
+	if (size <= 0) {
+		size = find_first(config, first);
 		if (size <= 0 || write(kept, first, (size_t)size) != size)
 			fail(bdf);
 	}
+	put_back(config, first, (size_t)size);
 	ask_for_vital(config, first);
 	close(config);
 	close(kept);

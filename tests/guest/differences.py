@@ -16,6 +16,8 @@ class Device:
         found = re.search(r'^kernel (\d+)\.(\d+)', text, re.MULTILINE)
         self.kernel = tuple(int(number) for number in found.groups())
         self.enabled = False    # was any interrupt, ever?
+        self.asleep = False     # in D3hot
+        self.lost = set()       # bytes that were written then
         block = text.partition('raw before\n')[2].partition('raw after\n')[0]
         self.raw = bytes.fromhex(re.sub(r'^[0-9a-f]{4}:', '', block, flags=re.MULTILINE))
         self.caps = {}
@@ -23,6 +25,23 @@ class Device:
         while at >= 0x40 and at not in self.caps.values():
             self.caps.setdefault(self.raw[at], at)
             at = self.raw[at + 1] & ~3
+
+    def follow(self, answer):
+        """What an answer changes."""
+        self.enabled |= answer.enables()
+        if answer.kind == 'X' and answer.value == '0':
+            self.asleep = False
+        if answer.kind not in ('R', 'W', 'hw') or answer.failed():
+            return
+        start, width = int(answer.words[0], 16), int(answer.words[1])
+        value = int(answer.words[2] if answer.kind == 'W' else answer.value, 16)
+        if answer.kind == 'W':
+            touched = set(range(start, start + width))
+            self.lost = self.lost | touched if self.asleep else self.lost - touched
+        power = self.caps.get(known_differences.PM, 0x1000) + 4
+        if start <= power < start + width:
+            state = value >> 8 * (power - start) & 3
+            self.asleep = state == 3 or (answer.kind == 'W' and state and self.asleep)
 
     def is_vector(self, region, offset, width):
         """Does an access lie in the table of MSI-X, where no device answers?"""
@@ -124,7 +143,7 @@ def compare(kernel, virtual):
             found.unknown.append(f'the kernel: {theirs}; we: {ours}; the rest is not compared')
             break
         found.compared += 1
-        found.device.enabled |= theirs.enables()
+        found.device.follow(theirs)
         if theirs.form(found.device) != ours.form(found.device) and \
                 not found.is_explained(theirs, ours):
             found.unknown.append(f'the kernel: {theirs}; we: {ours.value}')

@@ -67,6 +67,12 @@ def can_be_mapped(device, theirs, ours):
     return size == our_size and not (int(flags, 16) ^ int(our_flags, 16)) & ~0xc
 
 
+def memory_after_sleep(device, theirs, ours):
+    """Command was written in D3hot, and what it holds now is what was restored."""
+    return bool(device.lost & {4, 5}) and '-5' in (theirs.value, ours.value) and \
+        not (theirs.failed() and ours.failed())
+
+
 def cannot_grow(device, theirs, ours):
     """MSI-X of which all vectors must be enabled at once."""
     return theirs.words == ['2'] and ours.value.endswith(' 1') and \
@@ -81,7 +87,9 @@ BITS = (
     Bits('Bits that writing ones clears can be cleared', ('R', 'hw'),
          after(PCIX, {6: 0x0c, 7: 0x20})),
     Bits('A device that wakes keeps what is written beside the power state', ('R', 'hw'),
-         after(PM, {5: 0x1e})),
+         after(PM, {5: 0x7e})),
+    Bits('More is restored when a device wakes', ('R', 'hw'),
+         lambda device: {at: 0xff for at in device.lost}),
     # What the hardware has is the host's affair: it takes the interrupts.
     Bits('hardware: MSI is enabled', ('hw',), after(MSI, {2: 0x71})),
     Bits("hardware: MSI's message is the host's", ('hw',), msi_message),
@@ -97,6 +105,7 @@ ANSWERS = (
     Answer('A region or interrupt that is absent is described: ERR', 'Q', pair('3', '-22', '0 9')),
     Answer('A region or interrupt that is absent is described: MSI-X', 'Q', pair('2', '0 9', '0 1')),
     Answer('A ROM that is not decoded reads EIO', 'B', pair('6', '-12', '-5')),
+    Answer('Memory is decoded when Command, as it is read, says so', 'B', memory_after_sleep),
     Answer('what can be mapped', 'G', can_be_mapped),
     # Of versions.
     Answer('MSI-X gets no more vectors while it is enabled', 'Q', cannot_grow, until=(6, 5)),

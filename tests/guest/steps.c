@@ -177,8 +177,10 @@ static void step_power(struct steps *steps, struct chance *c)
 	if (one_in(c, 2))
 		step_irq_life(steps, c);
 	if (one_in(c, 4))
+		wr(s, 0x04, 2, below(c, 8));
+	if (one_in(c, 4))
 		return;
-	wr(s, at + 4, 2, 0);
+	wr(s, at + 4, 2, one_in(c, 2) ? 0 : 0x1e00);
 	look(s, at + 4, 4);
 	read_bars(s);
 }
@@ -259,12 +261,12 @@ static const struct {
 	void (*step)(struct steps *steps, struct chance *c);
 } kinds[] = {
 	{"read", 250, step_read},
-	{"write", 300, step_write},
+	{"write", 295, step_write},
 	{"bars", 60, step_bars},
 	{"region", 60, step_region},
 	{"write region", 20, step_write_region},
 	{"command", 60, step_command},
-	{"power", 8, step_power},
+	{"power", 13, step_power},
 	{"message control", 30, step_message_control},
 	{"vpd", 10, step_vpd},
 	{"irq", 90, step_irq},
@@ -304,5 +306,5 @@ void steps_do(struct steps *steps, uint64_t seed, unsigned number)
 	kinds[i].step(steps, &c);
 }
 
-_Static_assert(250 + 300 + 60 + 60 + 20 + 60 + 8 + 30 + 10 + 90 + 40 + 40 + 28 + 4 == 1000,
+_Static_assert(250 + 295 + 60 + 60 + 20 + 60 + 13 + 30 + 10 + 90 + 40 + 40 + 28 + 4 == 1000,
 	       "one of them is done");
