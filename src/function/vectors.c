@@ -203,12 +203,15 @@ static int assign(struct vfio_function *fn, const struct irq_request *q)
 static int enable(struct vfio_function *fn, const struct irq_request *q)
 {
 	uint32_t wanted = q->start + q->count, granted = vectors_granted(fn, q->index);
+	/* Behaviour version 1: in any state. */
+	bool asleep = fn->power_state != 0 && fn->policy.behaviour >= 2;
 	int r;
 
-	if (fn->power_state != 0 && fn->policy.behaviour >= 2)	/* version 1: in any state */
-		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "the device is not in D0");
-	if (wanted == 0)
+	/* The kernel asks MSI for its power state first, and MSI-X for the number. */
+	if (wanted == 0 && (!asleep || q->index == VFIO_PCI_MSIX_IRQ_INDEX))
 		return irq_refuse(fn, ERANGE, VFIO_E_IRQ_FLAGS, q, "no vector was asked for");
+	if (asleep)
+		return irq_refuse(fn, EINVAL, VFIO_E_IRQ_STATE, q, "the device is not in D0");
 	if (!irq_can_deliver(fn, q->index))
 		return irq_refuse(fn, EOPNOTSUPP, VFIO_E_UNDELIVERABLE, q,
 				  "the policy host-lacks names this kind of interrupt");

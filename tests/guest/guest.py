@@ -133,20 +133,20 @@ def parse(said):
     return steps
 
 
-def run(command, said, actions, fds):
+def run(command, said, actions, fds, timeout):
     """QEMU, to its end; its complaints."""
     if actions:
-        return monitor.run(command, said, actions, TIMEOUT)
+        return monitor.run(command, said, actions, timeout)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=TIMEOUT, check=False, pass_fds=fds)
+                              timeout=timeout, check=False, pass_fds=fds)
         return done.stdout + done.stderr
     except subprocess.TimeoutExpired:
-        return f'QEMU was ended after {TIMEOUT} seconds\n'
+        return f'QEMU was ended after {timeout} seconds\n'
 
 
 def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None,
-         machine=record.QEMU, more=''):
+         machine=record.QEMU, more='', timeout=TIMEOUT):
     """Runs the guest to its end. The results of its steps, and what its console and QEMU said.
 
     actions: commands for QEMU's monitor, (name, arguments) by the names that the guest asks for them.
@@ -164,7 +164,7 @@ def boot(folder, devices, files, script, programs=PROGRAMS, fds=(), actions=None
                '-serial', f'file:{console}', '-serial', f'file:{said}']
     complaints = ''
     for _ in range(record.ATTEMPTS):
-        complaints = run(command, said, actions, fds)
+        complaints = run(command, said, actions, fds, timeout)
         if said.stat().st_size:
             break
     return (parse(said.read_text(errors='replace').replace('\r', '')),
