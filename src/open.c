@@ -23,10 +23,16 @@ static int open_fd(struct vfio_dev **dev, const char *number, struct vfio_error 
 
 	errno = 0;
 	fd = strtol(number, &end, 10);
-	if (!isdigit((unsigned char)*number) || *end || errno || fd > INT32_MAX)
+	if (!isdigit((unsigned char)*number) || (*end && *end != ',') || errno || fd > INT32_MAX)
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-				 "write fd:N with the number of a connected socket",
+				 "write fd:N with the number of a connected socket, or of a node of VFIO's",
 				 "'fd:%.40s' names no descriptor", number);
+	if (kernel_is_fd(fd))
+		return kernel_open_fd(dev, fd, end, err);
+	if (*end)
+		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
+				 "nodes of VFIO's have options, sockets have none",
+				 "'fd:%.40s': descriptor %ld is no node", number, fd);
 	return socket_open_fd(dev, fd, err);
 }
 

@@ -10,7 +10,8 @@
  *   sysfs:0000:03:00.0          any PCI device, only to look at it: what sysfs tells
  *   unsafe-noiommu:0000:03:00.0 one behind no IOMMU, for root: libvfio(7) says what that means
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
- *   fd:7                        the same, over a connected socket that this process holds
+ *   fd:7                        the same, over a connected socket that this process holds; or a
+ *                               device of the kernel's, by its node or its group's (libvfio(7))
  *   edu   edu,dma_mask=0xffff   a software device in this process, by its module's name
  *   ./mine.so,option=1          the same, from a module file
  *

@@ -28,6 +28,13 @@ int socket_open_fd(struct vfio_dev **dev, int fd, struct vfio_error *err);
 bool kernel_is_name(const char *name);
 int kernel_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
+/*
+ * kernel_passed.c: could the descriptor be a node of VFIO's? It stays the caller's; text is what is
+ * behind the number, options with commas.
+ */
+bool kernel_is_fd(int fd);
+int kernel_open_fd(struct vfio_dev **dev, int fd, const char *text, struct vfio_error *err);
+
 /* sysfs.c: any PCI device, only to look at: its address, or its folder in some sysfs. */
 int sysfs_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 

@@ -12,6 +12,7 @@
 
 #define CDEV_BIND_IOMMUFD  _IO(';', 0x76)
 #define CDEV_ATTACH        _IO(';', 0x77)
+#define CDEV_DETACH        _IO(';', 0x78)
 
 #define IOMMUFD_DESTROY     _IO(';', 0x80)
 #define IOMMUFD_IOAS_ALLOC  _IO(';', 0x81)
@@ -37,6 +38,10 @@ struct cdev_bind {
 struct cdev_attach {
 	uint32_t argsz, flags;
 	uint32_t pt_id;			/* an IOAS; out: what it became */
+};
+
+struct cdev_detach {
+	uint32_t argsz, flags;
 };
 
 struct iommufd_alloc {
@@ -75,6 +80,7 @@ struct iommufd_unmap {
 
 _Static_assert(sizeof(struct cdev_bind) == 24, "VFIO_DEVICE_BIND_IOMMUFD");
 _Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
+_Static_assert(sizeof(struct cdev_detach) == 8, "VFIO_DEVICE_DETACH_IOMMUFD_PT");
 _Static_assert(sizeof(struct iommufd_alloc) == 12, "IOMMU_IOAS_ALLOC");
 _Static_assert(sizeof(struct iommufd_destroy) == 8, "IOMMU_DESTROY");
 _Static_assert(sizeof(struct iommufd_copy) == 40, "IOMMU_IOAS_COPY");

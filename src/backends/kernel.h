@@ -6,6 +6,7 @@
  *   kernel_blame.c    who is in the way, and what to do about it
  *   sysfs.c           the observer: any device, only looked at
  *   kernel_name.c     its device strings
+ *   kernel_passed.c   descriptors of its node, or its group's, that the caller has
  *   kernel_token.c    VF tokens, which are asked for when it is opened
  *   kernel_open.c     which road to take
  *   kernel_group.c    the older road: group, container, type1
@@ -49,6 +50,7 @@ struct kernel_place {
 };
 
 struct kernel;
+struct kernel_passed;
 
 /*
  * One of the two roads to the IOMMU, or a third. Each call returns 0 or a negative errno, without a
@@ -80,12 +82,14 @@ struct kernel_group {
 	int64_t number;
 	int fd;
 	unsigned int users;		/* 0: no group */
+	bool is_passed;			/* the caller has it, too, and gets it back without container */
 };
 
 /* Where the kernel keeps memory: for one device, or for several that see the same. */
 struct kernel_space {
 	int container;			/* the older road; else -1 */
 	int iommufd;			/* the newer one; else -1 */
+	bool is_passed;			/* the caller has it, too, and may have more in it */
 	struct kernel *users[KERNEL_USERS];
 	unsigned int nusers;
 	struct kernel_group groups[KERNEL_USERS];
@@ -105,6 +109,7 @@ struct kernel {
 	unsigned int number;		/* and among its users */
 	struct kernel_group *group;	/* the older road; else NULL */
 	int device;			/* what everything is asked of */
+	bool is_passed;			/* the caller has it, too */
 	char token[KERNEL_TOKEN];	/* it was opened with; empty: none */
 	uint32_t ioas;			/* the newer road: its own, or that of others of the space */
 	struct vfio_device_info info;
@@ -207,10 +212,13 @@ int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
  * Open the device at k->place in k->space. What was done when this fails is undone by kernel_close().
  * KERNEL_ELSEWHERE: the container of the others cannot take it.
  */
-int kernel_group_open(struct kernel *k, struct vfio_error *err);
-int kernel_cdev_open(struct kernel *k, struct vfio_error *err);
+int kernel_group_open(struct kernel *k, const struct kernel_passed *passed, struct vfio_error *err);
+int kernel_cdev_open(struct kernel *k, const struct kernel_passed *passed, struct vfio_error *err);
 
 #define KERNEL_ELSEWHERE 1
+
+/* The device's descriptor stays open elsewhere: no memory is to be reached by it. */
+void kernel_cdev_detach(struct kernel *k);
 
 /* An IOAS of the space's iommufd that nobody uses any more. */
 void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas);
@@ -238,13 +246,19 @@ struct kernel_request {
 	struct kernel_place place;
 	bool by_node;			/* by the newer road */
 	char token[KERNEL_TOKEN];	/* empty: none */
+	const struct kernel_passed *passed;	/* or NULL */
+};
+
+/* Descriptors of the caller's that take the place of what would be opened; -1: none. */
+struct kernel_passed {
+	int device, group, container, iommufd;
 };
 
 /* Fill *q, whose roots are set, from a name for which kernel_is_name() holds. */
 int kernel_find_name(struct kernel_request *q, const char *name, struct vfio_error *err);
 
-/* ",vf_token=UUID", or nothing. */
-int kernel_options(struct kernel_request *q, const char *text, struct vfio_error *err);
+/* "vf_token=UUID", of len bytes. */
+int kernel_option(struct kernel_request *q, const char *text, size_t len, struct vfio_error *err);
 
 /* ---- kernel_token.c -------------------------------------------------------------------------- */
 
@@ -261,6 +275,10 @@ int kernel_set_vf_token(struct vfio_dev *dev, const char *uuid);
 /* A device that is not open yet, in a space of its own or in that of others; NULL: no memory. */
 struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_place *p,
 			  const struct backend *backend, struct kernel_space *s);
+
+/* In a space of its own (NULL), or in that of others. */
+int kernel_open_request(struct vfio_dev **dev, const struct kernel_request *q,
+			struct kernel_space *s, struct vfio_error *err);
 
 /* open_beside() of the contract. */
 int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const char *name,

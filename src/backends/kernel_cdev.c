@@ -12,6 +12,7 @@
 #include "backends/iommufd.h"
 #include "backends/kernel.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 static uint32_t map_flags(uint32_t prot)
 {
@@ -86,11 +87,14 @@ static const struct kernel_iommu iommufd = {
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_node(struct kernel *k, const char *path, int *fd, struct vfio_error *err)
+/* A copy of the caller's, or else our own. */
+static int open_node(struct kernel *k, const char *path, int passed, int *fd, struct vfio_error *err)
 {
-	*fd = open(path, O_RDWR | O_CLOEXEC);
+	*fd = passed >= 0 ? fd_copy(passed) : open(path, O_RDWR | O_CLOEXEC);
 	if (*fd >= 0)
 		return 0;
+	if (passed >= 0)
+		return kernel_step_failed(&k->place, "copying a descriptor", -*fd, err);
 	if (errno == ENOENT)
 		return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
 				 "give the PCI address, which works without, too; or a kernel with "
@@ -187,6 +191,13 @@ static int attach_to_own(struct kernel *k, struct vfio_error *err)
 		     : 0;
 }
 
+void kernel_cdev_detach(struct kernel *k)
+{
+	struct cdev_detach q = { .argsz = sizeof(q) };
+
+	ioctl(k->device, CDEV_DETACH, &q);
+}
+
 void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas)
 {
 	struct iommufd_destroy q = { .size = sizeof(q), .id = ioas };
@@ -194,19 +205,23 @@ void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas)
 	ioctl(s->iommufd, IOMMUFD_DESTROY, &q);
 }
 
-int kernel_cdev_open(struct kernel *k, struct vfio_error *err)
+int kernel_cdev_open(struct kernel *k, const struct kernel_passed *passed, struct vfio_error *err)
 {
+	const int device = passed ? passed->device : -1, fd = passed ? passed->iommufd : -1;
 	char node[PATH_MAX], iommu[PATH_MAX];
 	int r;
 
 	snprintf(node, sizeof(node), "%s" KERNEL_NODE "/devices/%s", k->roots->dev, k->place.node);
 	snprintf(iommu, sizeof(iommu), "%s/iommu", k->roots->dev);
 	k->iommu = &iommufd;
-	r = open_node(k, node, &k->device, err);
-	if (r == 0 && k->space->iommufd < 0)
-		r = open_node(k, iommu, &k->space->iommufd, err);
+	r = open_node(k, node, device, &k->device, err);
+	if (r == 0 && k->space->iommufd < 0) {
+		r = open_node(k, iommu, fd, &k->space->iommufd, err);
+		k->space->is_passed = fd >= 0;
+	}
 	if (r == 0)
 		r = bind(k, node, err);
+	k->is_passed = r == 0 && device >= 0;
 	if (r < 0 || attach_to_others(k))
 		return r;
 	return attach_to_own(k, err);

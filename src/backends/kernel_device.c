@@ -207,7 +207,8 @@ static int set_timeout(struct vfio_dev *dev, unsigned int milliseconds)
 
 /*
  * Bus mastering goes off first. Closing the device ends its interrupts and resets it; only then do
- * the maps go, with what they are in.
+ * the maps go, with what they are in. Where the caller keeps the device open, nothing but this ends
+ * them.
  */
 void kernel_close(struct vfio_dev *dev)
 {
@@ -215,6 +216,10 @@ void kernel_close(struct vfio_dev *dev)
 
 	if (k->device >= 0 && k->info.argsz)
 		stop_master(k);
+	if (k->is_passed) {
+		stop_irqs(k);
+		kernel_cdev_detach(k);
+	}
 	fd_close(&k->device);
 	kernel_space_leave(k);
 	free(k);

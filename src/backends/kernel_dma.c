@@ -197,7 +197,7 @@ static int check_cut(struct kernel *k, uint64_t iova, uint64_t last)
 	return 0;
 }
 
-/* Alone in its space: everything there is its own. */
+/* Alone in a space of ours: everything there is its own. */
 static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *unmapped)
 {
 	struct range_walk walk = { .at = iova, .last = last };
@@ -271,7 +271,7 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 		return r;
 	if (is_one)
 		r = unmap_one(k, &one, unmapped);
-	else if (k->space->nusers > 1)
+	else if (k->space->nusers > 1 || k->space->is_passed)
 		r = unmap_own(k, iova, last, unmapped);
 	else
 		r = unmap_all(k, iova, last, unmapped);

@@ -15,6 +15,7 @@
 #include "backends/kernel.h"
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 #define INFO_ROOM 4096u
 
@@ -163,14 +164,27 @@ static const struct kernel_iommu type1 = {
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_container(struct kernel *k, struct vfio_error *err)
+/* A copy of the caller's, or else our own. */
+static int open_fd(struct kernel *k, const char *path, int passed, int *fd, struct vfio_error *err)
+{
+	*fd = passed >= 0 ? fd_copy(passed) : open(path, O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	if (passed >= 0)
+		return kernel_step_failed(&k->place, "copying a descriptor", -*fd, err);
+	return kernel_node_failed(k->roots, &k->place, path, errno, err);
+}
+
+static int open_container(struct kernel *k, int passed, struct vfio_error *err)
 {
 	char path[PATH_MAX];
+	int r;
 
 	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/vfio", k->roots->dev);
-	k->space->container = open(path, O_RDWR | O_CLOEXEC);
-	if (k->space->container < 0)
-		return kernel_node_failed(k->roots, &k->place, path, errno, err);
+	r = open_fd(k, path, passed, &k->space->container, err);
+	if (r < 0)
+		return r;
+	k->space->is_passed = passed >= 0;
 	if (ioctl(k->space->container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
 	    ioctl(k->space->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1)
 		return 0;
@@ -191,29 +205,47 @@ static int set_container(struct kernel *k, const char *path, struct vfio_error *
 	return kernel_step_failed(&k->place, "putting its group into a container", errno, err);
 }
 
-static int open_group(struct kernel *k, struct vfio_error *err)
+static int in_another(struct kernel *k, struct vfio_error *err)
+{
+	return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_KERNEL,
+			 "pass the container, too: fd:N,container=N",
+			 "%s: its group is in a container already", k->place.bdf);
+}
+
+static int open_group(struct kernel *k, const struct kernel_passed *passed, struct vfio_error *err)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[PATH_MAX];
-	int fd;
+	int fd, r;
 
 	snprintf(path, sizeof(path), "%s" KERNEL_NODE "/%lld", k->roots->dev,
 		 (long long)k->place.group);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return kernel_node_failed(k->roots, &k->place, path, errno, err);
+	r = open_fd(k, path, passed ? passed->group : -1, &fd, err);
+	if (r < 0)
+		return r;
 	k->group = kernel_space_add_group(k->space, k->place.group, fd);
 	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0)
 		return kernel_step_failed(&k->place, "asking for the state of its group", errno,
 					  err);
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
 		return kernel_not_granted(k->roots, &k->place, path, EBUSY, err);
+	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
+		return k->space->is_passed ? 0 : in_another(k, err);
+	k->group->is_passed = passed && passed->group >= 0;
 	return set_container(k, path, err);
+}
+
+/* A container of the caller's may have been set up. */
+static bool has_iommu(struct kernel *k)
+{
+	struct vfio_iommu_type1_info q = { .argsz = sizeof(q) };
+
+	return k->space->is_passed && ioctl(k->space->container, VFIO_IOMMU_GET_INFO, &q) == 0;
 }
 
 static int set_iommu(struct kernel *k, struct vfio_error *err)
 {
-	if (ioctl(k->space->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
+	if (has_iommu(k) || ioctl(k->space->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0)
 		return 0;
 	if (errno == EPERM || errno == EBUSY)
 		return kernel_not_granted(k->roots, &k->place, "its group", errno, err);
@@ -237,17 +269,17 @@ static int get_device(struct kernel *k, struct vfio_error *err)
 	return kernel_step_failed(&k->place, "asking its group for it", errno, err);
 }
 
-int kernel_group_open(struct kernel *k, struct vfio_error *err)
+int kernel_group_open(struct kernel *k, const struct kernel_passed *passed, struct vfio_error *err)
 {
 	struct kernel_space *s = k->space;
 	bool is_first = s->container < 0;
-	int r = is_first ? open_container(k, err) : 0;
+	int r = is_first ? open_container(k, passed ? passed->container : -1, err) : 0;
 
 	k->iommu = &type1;
 	if (r == 0 && kernel_space_find_group(s, k->place.group))
 		k->group = kernel_space_add_group(s, k->place.group, -1);
 	else if (r == 0)
-		r = open_group(k, err);
+		r = open_group(k, passed, err);
 	if (r == 0 && is_first)
 		r = set_iommu(k, err);
 	return r ? r : get_device(k, err);

@@ -29,15 +29,14 @@ bool kernel_is_name(const char *name)
 	return is_node(name, len) || is_address(name, len);
 }
 
-/* One option of len bytes. */
-static int option(struct kernel_request *q, const char *text, size_t len, struct vfio_error *err)
+int kernel_option(struct kernel_request *q, const char *text, size_t len, struct vfio_error *err)
 {
 	const size_t key = strlen(TOKEN);
 	uint8_t unused[16];
 
 	if (len < key || strncmp(text, TOKEN, key) || q->token[0])
 		return error_set(err, EINVAL, VFIO_E_OPTION, VFIO_BY_LIBRARY,
-				 "there is " TOKEN "UUID, once",
+				 "libvfio(7) has them: " TOKEN "UUID, and more behind fd:N",
 				 "a device of the kernel's has no option '%.*s', or not twice",
 				 len < 60 ? (int)len : 60, text);
 	snprintf(q->token, sizeof(q->token), "%.*s", (int)(len - key), text + key);
@@ -46,14 +45,14 @@ static int option(struct kernel_request *q, const char *text, size_t len, struct
 	return 0;
 }
 
-int kernel_options(struct kernel_request *q, const char *text, struct vfio_error *err)
+static int options(struct kernel_request *q, const char *text, struct vfio_error *err)
 {
 	int r = 0;
 
 	while (r == 0 && *text == ',') {
 		size_t len = strcspn(++text, ",");
 
-		r = option(q, text, len, err);
+		r = kernel_option(q, text, len, err);
 		text += len;
 	}
 	return r;
@@ -63,7 +62,7 @@ int kernel_find_name(struct kernel_request *q, const char *name, struct vfio_err
 {
 	size_t len = strcspn(name, ",");
 	char device[KERNEL_NAME], bdf[KERNEL_BDF];
-	int r = kernel_options(q, name + len, err);
+	int r = options(q, name + len, err);
 
 	if (r < 0)
 		return r;

@@ -53,8 +53,7 @@ struct kernel *kernel_new(const struct kernel_roots *roots, const struct kernel_
 	return NULL;
 }
 
-/* In a space of its own, or in that of others. */
-static int open_request(struct vfio_dev **dev, const struct kernel_request *q,
+int kernel_open_request(struct vfio_dev **dev, const struct kernel_request *q,
 			struct kernel_space *s, struct vfio_error *err)
 {
 	struct kernel *k = kernel_new(q->roots, &q->place, q->by_node ? &kernel_cdev_backend
@@ -64,7 +63,7 @@ static int open_request(struct vfio_dev **dev, const struct kernel_request *q,
 	if (!k)
 		return error_system(err, ENOMEM, "opening %s", q->place.bdf);
 	memcpy(k->token, q->token, sizeof(k->token));
-	r = q->by_node ? kernel_cdev_open(k, err) : kernel_group_open(k, err);
+	r = q->by_node ? kernel_cdev_open(k, q->passed, err) : kernel_group_open(k, q->passed, err);
 	if (r == 0) {
 		k->isolation = kernel_isolation(q->roots, q->by_node);
 		r = kernel_start(k);
@@ -87,7 +86,7 @@ int kernel_open(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 	if (r < 0)
 		return r;
 	q.by_node = q.by_node || kernel_has_nodes(q.roots, &q.place);
-	return open_request(dev, &q, NULL, err);
+	return kernel_open_request(dev, &q, NULL, err);
 }
 
 /* ---- beside another ------------------------------------------------------------------------ */
@@ -132,5 +131,5 @@ int kernel_open_beside(struct vfio_dev *beside, struct vfio_dev **dev, const cha
 	if (k->space->nusers == KERNEL_USERS || !shares_road(k, &q))
 		return KERNEL_ELSEWHERE;
 	q.by_node = k->space->iommufd >= 0;
-	return open_request(dev, &q, k->space, err);
+	return kernel_open_request(dev, &q, k->space, err);
 }

@@ -70,7 +70,7 @@ static void describe(struct kernel *k, const struct vfio_pci_dependent_device *d
 
 	snprintf(bdf, sizeof(bdf), "%04x:%02x:%02x.%x", d->segment, d->bus, d->devfn >> 3,
 		 d->devfn & 7);
-	kernel_find(k->roots, bdf, &p, NULL);	/* what it says of those that are not for users, too */
+	kernel_look(k->roots, bdf, &p, NULL);
 	*to = (struct vfio_hot_reset_device){
 		.segment = d->segment, .bus = d->bus, .devfn = d->devfn, .group = p.group,
 		.flags = (is_held(k->space, bdf) ? VFIO_HOT_RESET_HELD : 0) |

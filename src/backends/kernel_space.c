@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "backends/kernel.h"
 #include "base/fd.h"
@@ -58,6 +59,7 @@ struct kernel_group *kernel_space_add_group(struct kernel_space *s, int64_t numb
 			g = &s->groups[i];
 			g->number = number;
 			g->fd = fd;
+			g->is_passed = false;
 		}
 	g->users++;
 	return g;
@@ -65,9 +67,14 @@ struct kernel_group *kernel_space_add_group(struct kernel_space *s, int64_t numb
 
 static void leave_group(struct kernel *k)
 {
-	if (k->group && --k->group->users == 0)
-		fd_close(&k->group->fd);
+	struct kernel_group *g = k->group;
+
 	k->group = NULL;
+	if (!g || --g->users)
+		return;
+	if (g->is_passed)
+		ioctl(g->fd, VFIO_GROUP_UNSET_CONTAINER);
+	fd_close(&g->fd);
 }
 
 /* ---- the last to leave --------------------------------------------------------------------- */
@@ -97,7 +104,8 @@ void kernel_space_leave(struct kernel *k)
 {
 	struct kernel_space *s = k->space;
 
-	if (s->nusers > 1) {		/* else everything goes with the descriptors */
+	/* Else everything goes with the descriptors. */
+	if (s->nusers > 1 || s->is_passed || k->is_passed) {
 		kernel_dma_drop(k);
 		if (k->ioas && kernel_space_peers(k) == KERNEL_USER(k))
 			kernel_cdev_drop(s, k->ioas);

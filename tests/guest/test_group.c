@@ -3,7 +3,10 @@
  * Several devices of the kernel's in one program: runs in a guest, as a user. The addresses of the
  * devices are in the environment. Only the public headers are used.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/pci_regs.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -326,6 +329,74 @@ static void tokens_of_no_use(void **state)
 	vfio_close(dev);
 }
 
+/* ---- passed descriptors --------------------------------------------------------------------- */
+
+/* Opens the node that the library would open, as somebody else would who hands it on. */
+static int open_node(const char *bdf, bool by_group)
+{
+	char path[PATH_MAX], last[PATH_MAX] = "";
+	struct dirent *entry;
+	ssize_t len;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf,
+		 by_group ? "iommu_group" : "vfio-dev");
+	if (by_group) {
+		len = readlink(path, last, sizeof(last) - 1);
+		assert_true(len > 0);
+		snprintf(path, sizeof(path), "/dev/vfio/%s", strrchr(last, '/') + 1);
+	} else {
+		dir = opendir(path);
+		assert_non_null(dir);
+		while ((entry = readdir(dir)))
+			if (strncmp(entry->d_name, "vfio", 4) == 0)
+				snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
+		closedir(dir);
+	}
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static void opens_passed(struct fixture *f, const char *name)
+{
+	struct vfio_dev *dev;
+	struct vfio_dma dma;
+
+	if (vfio_open(&dev, name, &f->err) < 0)
+		fail_msg("%s: VFIO-%03d: %s", name, f->err.code, f->err.what);
+	vfio_dma_set_bits(dev, EDU_BITS);
+	assert_int_equal(vfio_dma_alloc(dev, &dma, MIB, VFIO_DMA_RW), 0);
+	assert_copies(dev, &dma, 0x66);
+	vfio_close(dev);
+}
+
+static void passed(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *dev = opens(f, "EDU");
+	bool by_group = strcmp(vfio_backend_name(dev), "kernel_group") == 0;
+	unsigned long before;
+	char name[80];
+	int fd, root, r;
+
+	vfio_close(f->devs[--f->ndevs]);
+	before = locked();
+	fd = open_node(name_of("EDU"), by_group);
+	root = open(by_group ? "/dev/vfio/vfio" : "/dev/iommu", O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0 && root >= 0);
+	snprintf(name, sizeof(name), "fd:%d,%s=%d", fd, by_group ? "container" : "iommufd", root);
+	opens_passed(f, name);
+	assert_int_equal(locked(), before);	/* though both are still open */
+	snprintf(name, sizeof(name), "fd:%d", fd);
+	r = by_group ? 0 : vfio_open(&dev, name, &f->err);
+	if (by_group)
+		opens_passed(f, name);
+	else	/* whose binding ends when it is closed */
+		assert_refused(&f->err, r, EBUSY, VFIO_E_BUSY, "in use");
+	close(fd);
+	close(root);
+	opens(f, "EDU");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -336,6 +407,7 @@ int main(int argc, char **argv)
 		TEST(one_group),
 		TEST(hot_reset),
 		TEST(low_power),
+		TEST(passed),
 		TEST(tokens),
 		TEST(tokens_of_no_use),
 	};

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "backends/iommufd.h"
@@ -50,6 +51,9 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __real_close(int fd);
 int __wrap_close(int fd);
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_fstat64(int fd, struct stat *st);
 int __real_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
@@ -59,7 +63,7 @@ static struct object *object_of(int fd)
 {
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || __real_fstat(fd, &st) < 0)
 		return NULL;
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		if (objects[i].kind && objects[i].inode == st.st_ino)
@@ -83,7 +87,7 @@ static int make(enum kind kind, struct object **made)
 	struct stat st;
 
 	assert_true(fd >= 0);
-	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(__real_fstat(fd, &st), 0);
 	while (objects[i].kind)
 		assert_true(++i < OBJECTS);
 	objects[i] = (struct object){ .kind = kind, .inode = st.st_ino };
@@ -145,6 +149,14 @@ static bool is_in_use(const struct object *o)
 	return false;
 }
 
+static void leave_container(struct object *container)
+{
+	if (is_in_use(container))
+		return;
+	drop_maps(&container->tables[0]);
+	container->is_set = false;
+}
+
 /* Its last descriptor is closed. */
 static void end(struct object *o)
 {
@@ -160,10 +172,8 @@ static void end(struct object *o)
 	}
 	o->kind = NOTHING;
 	o->in = NULL;
-	if (in && in->kind == CONTAINER && !is_in_use(in)) {
-		drop_maps(&in->tables[0]);
-		in->is_set = false;
-	}
+	if (in && in->kind == CONTAINER)
+		leave_container(in);
 	fake.containers = count(CONTAINER);
 	fake.iommufds = count(IOMMUFD);
 	fake.groups = count(GROUP);
@@ -180,6 +190,44 @@ int __wrap_close(int fd)
 	if (o && !is_open)
 		end(o);
 	return r;
+}
+
+/* Their numbers, as the tree has them below sys/dev/char. */
+#define MAJOR        240u
+#define MINOR_ROOT   1u
+#define MINOR_IOMMU  2u
+#define MINOR_DEVICE 10u
+#define MINOR_GROUP  100u
+
+static unsigned int minor_of(const struct object *o)
+{
+	switch (o->kind) {
+	case CONTAINER:
+		return MINOR_ROOT;
+	case IOMMUFD:
+		return MINOR_IOMMU;
+	case GROUP:
+		return MINOR_GROUP + (unsigned int)o->number;
+	default:
+		return MINOR_DEVICE + (unsigned int)(o->device - fake.devices);
+	}
+}
+
+int __wrap_fstat(int fd, struct stat *st)
+{
+	const struct object *o = object_of(fd);
+	int r = __real_fstat(fd, st);
+
+	if (r == 0 && o) {
+		st->st_mode = S_IFCHR | 0600;
+		st->st_rdev = makedev(MAJOR, minor_of(o));
+	}
+	return r;
+}
+
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	return __wrap_fstat(fd, st);
 }
 
 static int open_node(const char *name)
@@ -389,6 +437,17 @@ static int on_iommufd(struct object *o, unsigned long request, void *arg)
 
 /* ---- what is asked of groups and devices ---------------------------------------------------- */
 
+static int unset_container(struct object *o)
+{
+	struct object *in = o->in;
+
+	if (!in || is_in_use(o))
+		return in ? -EBUSY : -EINVAL;
+	o->in = NULL;
+	leave_container(in);
+	return 0;
+}
+
 static bool is_picky(int64_t group)
 {
 	for (unsigned int i = 0; i < N; i++)
@@ -441,8 +500,11 @@ static int on_group(struct object *o, unsigned long request, void *arg)
 {
 	switch (request) {
 	case VFIO_GROUP_GET_STATUS:
-		((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE;
+		((struct vfio_group_status *)arg)->flags = VFIO_GROUP_FLAGS_VIABLE |
+			(o->in ? VFIO_GROUP_FLAGS_CONTAINER_SET : 0);
 		return 0;
+	case VFIO_GROUP_UNSET_CONTAINER:
+		return unset_container(o);
 	case VFIO_GROUP_SET_CONTAINER:
 		return set_container(o, *(int *)arg);
 	case VFIO_GROUP_GET_DEVICE_FD:
@@ -602,6 +664,9 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 	switch (request) {
 	case CDEV_ATTACH:
 		return attach_device(o, arg);
+	case CDEV_DETACH:
+		o->table = 0;
+		return 0;
 	case VFIO_DEVICE_GET_INFO:
 		info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
 		info->num_regions = VFIO_PCI_NUM_REGIONS;
@@ -691,6 +756,19 @@ static void node(const char *name)
 	__real_close(fd);
 }
 
+/* What the kernel says of a node's number. */
+static void number(unsigned int minor, const char *kind, const char *name)
+{
+	char to[PATH_MAX];
+
+	folder(sys, "nodes/%s/%s", kind, name);
+	snprintf(to, sizeof(to), "../../../class/%s", kind);
+	link_to(to, "%s/nodes/%s/%s/subsystem", sys, kind, name);
+	folder(sys, "dev/char");
+	snprintf(to, sizeof(to), "../../nodes/%s/%s", kind, name);
+	link_to(to, "%s/dev/char/%u:%u", sys, MAJOR, minor);
+}
+
 static void add(const struct fake_device *d)
 {
 	char to[PATH_MAX];
@@ -703,8 +781,10 @@ static void add(const struct fake_device *d)
 	folder(sys, "kernel/iommu_groups/%lld/devices/%s", (long long)d->group, d->bdf);
 	snprintf(to, sizeof(to), "vfio/%lld", (long long)d->group);
 	node(to);
+	number(MINOR_GROUP + (unsigned int)d->group, "vfio", to + strlen("vfio/"));
 	if (!fake.has_nodes || d->driver)
 		return;
+	number(MINOR_DEVICE + (unsigned int)(d - fake.devices), "vfio-dev", d->node);
 	folder(sys, "bus/pci/devices/%s/vfio-dev/%s", d->bdf, d->node);
 	folder(sys, "class/vfio-dev/%s", d->node);
 	snprintf(to, sizeof(to), "../../../devices/%s", d->bdf);
@@ -723,6 +803,8 @@ void fake_begin(void)
 	folder(dev, "vfio/devices");
 	folder(proc, "self");
 	node("vfio/vfio");
+	number(MINOR_ROOT, "misc", "vfio");
+	number(MINOR_IOMMU, "misc", "iommu");
 	if (fake.has_nodes)
 		node("iommu");
 	for (unsigned int i = 0; i < N && fake.devices[i].bdf; i++)
@@ -744,4 +826,12 @@ void fake_end(void)
 	if (fake.pinned)
 		fail_msg("%llu bytes are still pinned", (unsigned long long)fake.pinned);
 	memset(&fake, 0, sizeof(fake));
+}
+
+int fake_node(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dev, name);
+	return open(path, O_RDWR | O_CLOEXEC);
 }

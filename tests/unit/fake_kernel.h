@@ -65,6 +65,9 @@ void fake_begin(void);
 /* Everything is closed, or the test fails. */
 void fake_end(void);
 
+/* Opens a node by its path below /dev. */
+int fake_node(const char *name);
+
 /* Does the device, by its container or IOAS, see memory at iova? Its address here, or 0. */
 uint64_t fake_sees(const struct fake_device *d, uint64_t iova);
 
