@@ -227,9 +227,17 @@ static void read_config(struct device *d, int dir)
 {
 	struct description *desc = d->description;
 	struct region *r = description_region(desc, VFIO_PCI_CONFIG_REGION_INDEX);
+	char state[16] = "";
 	uint64_t whole = 0;
-	ssize_t n = sysfs_read(dir, "config", desc->config, sizeof(desc->config), &whole);
+	ssize_t n;
 
+	if (sysfs_read(dir, "power_state", state, sizeof(state) - 1, NULL) > 0 &&
+	    !strcmp(state, "D3cold\n")) {
+		device_problem(d, memory_copy("it is switched off (D3cold), and to read its "
+					      "configuration space would wake it"));
+		return;
+	}
+	n = sysfs_read(dir, "config", desc->config, sizeof(desc->config), &whole);
 	if (n < 0) {
 		device_problem(d, memory_printf("the file \"config\" cannot be read: %s",
 						strerror((int)-n)));

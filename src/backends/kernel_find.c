@@ -143,7 +143,8 @@ int kernel_header_type(const struct kernel_roots *roots, const char *bdf)
 	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	r = sysfs_read_bytes(dir, "config", PCI_HEADER_TYPE, &type, 1);
+	r = sysfs_is_off(dir) ? -EAGAIN :
+	    sysfs_read_bytes(dir, "config", PCI_HEADER_TYPE, &type, 1);
 	close(dir);
 	return r < 0 ? r : type & PCI_HEADER_TYPE_MASK;
 }

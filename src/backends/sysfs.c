@@ -42,15 +42,6 @@ static struct sysfs *sysfs_of(struct vfio_dev *dev)
 
 /* ---- configuration space --------------------------------------------------------------------- */
 
-/* To read it would wake the device. */
-static bool is_off(struct sysfs *s)
-{
-	char state[16];
-
-	return sysfs_read_text(s->folder, "power_state", state, sizeof(state)) > 0 &&
-	       strcmp(state, "D3cold\n") == 0;
-}
-
 static int read_failed(struct sysfs *s, uint64_t offset, size_t len, ssize_t got)
 {
 	struct vfio_error *err = &s->dev.error;
@@ -73,7 +64,7 @@ static ssize_t read_config(struct sysfs *s, uint64_t offset, void *buf, size_t l
 
 	if (n <= 0)
 		return n;
-	if (is_off(s))
+	if (sysfs_is_off(s->folder))
 		return error_set(&s->dev.error, EAGAIN, VFIO_E_POWER, VFIO_BY_LIBRARY,
 				 "as root: echo on > power/control in its folder in sysfs wakes it",
 				 "%s is switched off (D3cold): to read its configuration space would "

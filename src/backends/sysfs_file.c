@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,4 +53,12 @@ ssize_t sysfs_read_text(int folder, const char *name, char *text, size_t size)
 	text[done] = '\0';
 	close(fd);
 	return n < 0 ? n : done;
+}
+
+bool sysfs_is_off(int folder)
+{
+	char state[16];
+
+	return sysfs_read_text(folder, "power_state", state, sizeof(state)) > 0 &&
+	       strcmp(state, "D3cold\n") == 0;
 }

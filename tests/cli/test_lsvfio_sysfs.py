@@ -81,6 +81,16 @@ def test_configuration_space_that_ends_early(tree):
     assert [i["name"] for i in full["irqs"]] == ["INTx"]
 
 
+def test_a_device_that_is_switched_off(tree):
+    """To look wakes nobody."""
+    (tree / "power_state").write_text("D3cold\n")
+    _, full = spoiled(tree)
+    assert full["config"] == "" and any("D3cold" in problem for problem in full["problems"])
+    (tree / "power_state").write_text("D3hot\n")
+    _, full = spoiled(tree)
+    assert full["config"] and not full["problems"]
+
+
 def test_strange_links_and_folders(tree):
     (tree / "iommu_group").unlink()
     (tree / "iommu_group").symlink_to("../99999999999999999999")
