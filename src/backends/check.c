@@ -119,17 +119,22 @@ static void check_nodes(struct check *c, const char *shared, const char *own)
 static void check_holders(struct check *c, const char *node, const char *group)
 {
 	const char *names[] = { node, group };
-	bool held = false;
+	char path[PATH_MAX];
+	struct vfio_error err;
 
-	for (unsigned int i = 0; i < 2 && !held; i++) {
-		char path[PATH_MAX];
-
+	for (unsigned int i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "%.3000s/%s", c->root.dev, names[i]);
-		held = is_held(c, path);
+		if (is_held(c, path))
+			return;
 	}
-	if (!held)
-		check_pass(c, "holder", "%s: %s open", c->place.bdf, geteuid() == 0 ?
-			   "nobody has it" : "nobody that you may look into has it");
+	snprintf(path, sizeof(path), "%.3000s/self", c->root.proc);
+	if (access(path, F_OK) == 0) {
+		check_pass(c, "holder", "no process that can be seen has %s open", c->place.bdf);
+		return;
+	}
+	error_set(&err, 0, VFIO_E_BUSY, VFIO_BY_NOBODY, "mount -t proc proc /proc",
+		  "it is not known who has %s open: there is no %s", c->place.bdf, path);
+	check_tell(c, VFIO_WARN, "holder", &err);
 }
 
 /* Of the road that vfio_open() would take. */
@@ -171,6 +176,10 @@ static void check_unguarded(struct check *c, const char *bdf)
 	check_pass(c, "iommu", "%s is used without an IOMMU, as is asked for", bdf);
 	check_pass(c, "driver", "%s has the driver %s", bdf, c->place.driver);
 	snprintf(what, sizeof(what), UNSAFE_NOIOMMU "%s", bdf);
+	if (!check_noiommu_is_on(c)) {
+		kernel_noiommu_off(&c->place, &err);
+		check_tell(c, VFIO_FAIL, "kernel", &err);
+	}
 	if (unsafe_check(what, &err) < 0)
 		check_tell(c, VFIO_FAIL, "privilege", &err);
 	else

@@ -33,6 +33,7 @@ void check_pass(struct check *c, const char *topic, const char *format, ...)
 
 bool check_has_iommu(struct check *c);
 void check_nodes_are_there(struct check *c);
+bool check_noiommu_is_on(const struct check *c);
 void check_remapping(struct check *c);
 void check_memlock(struct check *c);
 void check_hugepages(struct check *c);

@@ -98,6 +98,19 @@ void check_nodes_are_there(struct check *c)
 	}
 }
 
+static bool is_yes(const struct check *c, const char *module, const char *parameter)
+{
+	char folder[PATH_MAX], text[8];
+
+	snprintf(folder, sizeof(folder), "%.3000s/module/%s/parameters", c->root.sys, module);
+	return read_below(folder, parameter, text, sizeof(text)) && text[0] == 'Y';
+}
+
+bool check_noiommu_is_on(const struct check *c)
+{
+	return is_yes(c, "vfio", "enable_unsafe_noiommu_mode");
+}
+
 /* ---- interrupt remapping --------------------------------------------------------------------- */
 
 /* How interrupts come is in the names of their controllers. */
@@ -122,16 +135,9 @@ static enum remapping find_remapping(const struct check *c)
 	return found;
 }
 
-static bool is_allowed(const struct check *c, const char *module)
-{
-	char folder[PATH_MAX], text[8];
-
-	snprintf(folder, sizeof(folder), "%.3000s/module/%s/parameters", c->root.sys, module);
-	return read_below(folder, "allow_unsafe_interrupts", text, sizeof(text)) && text[0] == 'Y';
-}
-
 void check_remapping(struct check *c)
 {
+	static const char allow[] = "allow_unsafe_interrupts";
 	enum remapping how = find_remapping(c);
 	struct vfio_error err, forgeable;
 
@@ -145,8 +151,8 @@ void check_remapping(struct check *c)
 		error_set(&err, 0, VFIO_E_REMAPPING, VFIO_BY_NOBODY, forgeable.remedy,
 			  "it is not known whether the machine keeps devices from forging "
 			  "interrupts");
-	check_tell(c, how == NOT_KNOWN || is_allowed(c, "vfio_iommu_type1") ||
-		   is_allowed(c, "iommufd") ? VFIO_WARN : VFIO_FAIL, "remapping", &err);
+	check_tell(c, how == NOT_KNOWN || is_yes(c, "vfio_iommu_type1", allow) ||
+		   is_yes(c, "iommufd", allow) ? VFIO_WARN : VFIO_FAIL, "remapping", &err);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

@@ -202,6 +202,9 @@ int kernel_held(const struct kernel_roots *roots, const struct kernel_place *p, 
 /* The device's DMA would be confined, but not its interrupts. */
 int kernel_forgeable(const struct kernel_place *p, struct vfio_error *err);
 
+/* The kernel does not give devices away without an IOMMU. */
+int kernel_noiommu_off(const struct kernel_place *p, struct vfio_error *err);
+
 /* Another step of opening the device has failed. */
 int kernel_step_failed(const struct kernel_place *p, const char *step, int e,
 		       struct vfio_error *err);

@@ -202,6 +202,14 @@ int kernel_forgeable(const struct kernel_place *p, struct vfio_error *err)
 			 "%s: the machine does not keep it from forging interrupts", p->bdf);
 }
 
+int kernel_noiommu_off(const struct kernel_place *p, struct vfio_error *err)
+{
+	return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
+			 "as root: echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; the "
+			 "kernel must have been built with CONFIG_VFIO_NOIOMMU",
+			 "opening %s: the kernel's mode without an IOMMU is off", p->bdf);
+}
+
 /* Any of them will do. */
 static void keep(void *arg, const struct vfio_error *err)
 {

@@ -102,10 +102,7 @@ static int open_container(struct noiommu *n, const struct kernel_roots *roots,
 	if (ioctl(*container, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
 	    ioctl(*container, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU) == 1)
 		return 0;
-	return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
-			 "as root: echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode; the "
-			 "kernel must have been built with CONFIG_VFIO_NOIOMMU",
-			 "opening %s: the kernel's mode without an IOMMU is off", p->bdf);
+	return kernel_noiommu_off(p, err);
 }
 
 static int open_group(struct noiommu *n, const struct kernel_roots *roots, struct vfio_error *err)

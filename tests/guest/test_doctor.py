@@ -185,6 +185,7 @@ def test_without_privilege(machine):
 
 def test_audits(machine):
     assert machine.wrong(f'audit-{NVME}') == ([], None)
+    assert machine.wrong(f'audit-{NET}') == ([], None)
     wrong, _ = machine.wrong(f'audit-{EDU}')
     assert ('fail', 'reset', 312) in wrong
     wrong, _ = machine.wrong(f'audit-{PORT}')

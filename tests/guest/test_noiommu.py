@@ -40,8 +40,13 @@ echo Y > {MODE}
 for i in {EDU} {NVME}; do bind $i vfio-pci; done
 echo N > {MODE}
 root switched-off "edu-copy -d $edu /small out"
+root check-off "lsvfio --check --color=never $edu"
 echo Y > {MODE}
 root plain "edu-copy -d {EDU} /small out"
+root check-plain "lsvfio --check --color=never {EDU}"
+root check "lsvfio --check --color=never $edu"
+step check-user "lsvfio --check --color=never $edu"
+root check-machine "lsvfio --check --color=never"
 step user "edu-copy -d $edu /small out"
 root uncapable "test-noiommu drop edu-copy -d $edu /small out"
 root untouched "ls /run/libvfio"
@@ -52,6 +57,7 @@ root edu "edu-copy -d $edu /small out && cmp /small out"
 root intx "edu-copy --intx -d $edu /small out && cmp /small out"
 root api "VFIO_DEVICE=$edu test-noiommu"
 root identify "vfio-nvme -d $nvme identify --json"
+root check-tainted "lsvfio --check --color=never $nvme"
 root mixed "vfio-nvme -d $nvme bench --json -t 0.3 -p randrw --yes"
 root copy-in "vfio-nvme -d $nvme copy-in --verify --offset 1M /file"
 root copy-out "vfio-nvme -d $nvme copy-out --verify -o 1M -s {len(FILE)} back && cmp /file back"
@@ -155,6 +161,19 @@ def test_that_it_was_used_is_recorded(machine):
     said = '\n'.join(lines)
     for program, device in (('edu-copy', EDU), ('vfio-nvme', NVME), ('test-noiommu', EDU)):
         assert f'program={program} device={device}' in said
+
+
+def test_the_doctor(machine):
+    """lsvfio --check: what is missing, in the same words; and what has been done before."""
+    machine.says('check-off', 'FAIL  kernel', 'VFIO-115', MODE)
+    machine.says('check-plain', 'FAIL  iommu', 'VFIO-113', f'unsafe-noiommu:{EDU}')
+    machine.says('check-user', 'FAIL  privilege', 'VFIO-117', 'FAIL  node', 'noiommu-')
+    machine.says('check-machine', 'FAIL  iommu', 'VFIO-113')
+    ready = machine.step('check')
+    assert ready.code in (0, 3) and 'FAIL' not in ready.text and 'PASS  privilege' in ready.text
+    assert 'PASS  taint' in ready.text      # to look is not to use
+    tainted = machine.step('check-tainted')
+    assert tainted.code == 3 and 'WARN  taint' in tainted.text
 
 
 # ---- using it -----------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ static int well(void **state)
 	tree_setup(state);
 	t = *state;
 	make_folder(t, "sys/bus/pci/drivers/vfio-pci");
+	make_folder(t, "proc/self");
 	make_file(t, "dev/vfio/vfio", "");
 	make_file(t, "dev/vfio/7", "");
 	make_file(t, "dev/vfio/devices/vfio3", "");
@@ -235,6 +236,9 @@ static void a_holder(void **state)
 	struct tree *t = *state;
 	char path[PATH_MAX];
 
+	drop(t, "proc/self");
+	assert_only(t, VFIO_WARN, "holder", VFIO_E_BUSY, "not known", "mount");
+	make_folder(t, "proc/self");
 	make_folder(t, "proc/42/fd");
 	make_file(t, "proc/42/comm", "disk\033driver\n");
 	path_of(t, "dev/vfio/devices/vfio3", path);
@@ -261,12 +265,16 @@ static void without_an_iommu(void **state)
 	assert_int_equal(vfio_check(name, keep, &nfound, &t->err), VFIO_FAIL);
 	assert_true(says("iommu", VFIO_PASS, "without an IOMMU"));
 	assert_true(says("node", VFIO_FAIL, "dev/vfio/noiommu-7"));
+	assert_true(says("kernel", VFIO_FAIL, "mode without an IOMMU is off"));
+	make_folder(t, "sys/module/vfio/parameters");
+	make_file(t, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
 	assert_true(says("privilege", may ? VFIO_PASS : VFIO_FAIL, ""));
 	assert_false(says("taint", VFIO_WARN, ""));
 	make_file(t, "dev/vfio/noiommu-7", "");
 	nfound = 0;
 	vfio_check(name, keep, &nfound, &t->err);
 	assert_true(says("node", VFIO_PASS, "dev/vfio/noiommu-7"));
+	assert_false(says("kernel", VFIO_FAIL, ""));
 	assert_true(says("holder", VFIO_PASS, BDF));
 	assert_false(says("remapping", VFIO_PASS, ""));
 	drop(t, DEV "/iommu_group");
