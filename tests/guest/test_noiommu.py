@@ -59,6 +59,7 @@ root api "VFIO_DEVICE=$edu test-noiommu"
 root identify "vfio-nvme -d $nvme identify --json"
 root check-tainted "lsvfio --check --color=never $nvme"
 root mixed "vfio-nvme -d $nvme bench --json -t 0.3 -p randrw --yes"
+root rows "conformance open $nvme"
 root copy-in "vfio-nvme -d $nvme copy-in --verify --offset 1M /file"
 root copy-out "vfio-nvme -d $nvme copy-out --verify -o 1M -s {len(FILE)} back && cmp /file back"
 root reset "vfio-nvme -d $nvme reset"
@@ -199,6 +200,11 @@ def test_without_huge_pages(machine):
     """What a page is enough for works; what it is not enough for says what would help."""
     result = machine.step('without-pages')
     assert result.code == 0 or ('VFIO-514' in result.text and 'nr_hugepages' in result.text), result
+
+
+def test_conformance(machine):
+    """But for memory, such a device does what it does elsewhere."""
+    assert int(re.search(r'PASSED  \] (\d+) test', machine.right('rows')).group(1)) >= 70
 
 
 def test_copies(machine):

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -268,6 +269,75 @@ static void this_process(void **state)
 	munmap(memory, 2 * PAGE);
 }
 
+/* ---- holding memory -------------------------------------------------------------------------- */
+
+/* A number of /proc/self/status, in KiB. */
+static long status_of(const char *name)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	long n = -1;
+
+	assert_non_null(f);
+	while (n < 0 && fgets(line, sizeof(line), f))
+		if (strncmp(line, name, strlen(name)) == 0)
+			n = strtol(line + strlen(name), NULL, 10);
+	fclose(f);
+	return n;
+}
+
+static void pinned(void **state)
+{
+	uint8_t *memory = memory_of(8 * PAGE);
+	long before = status_of("VmPin:");
+	struct pin pin;
+
+	assert_int_equal(pin_hold(&pin, memory, 8 * PAGE), 0);
+	if (pin.ring < 0)
+		skip();			/* the system allows no rings */
+	assert_int_equal(status_of("VmPin:") - before, 32);
+	pin_release(&pin);
+	assert_int_equal(status_of("VmPin:"), before);
+	munmap(memory, 8 * PAGE);
+}
+
+/* Where there is no ring the pages are locked, and stay so: the program may have wanted it, too. */
+static void locked(void **state)
+{
+	uint8_t *memory = memory_of(8 * PAGE);
+	struct rlimit limit, none;
+	long before = status_of("VmLck:");
+	struct pin pin;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(pin_hold(&pin, memory, 8 * PAGE), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(pin.ring, -1);
+	assert_int_equal(status_of("VmLck:") - before, 32);
+	pin_release(&pin);
+	assert_int_equal(status_of("VmLck:") - before, 32);
+	munmap(memory, 8 * PAGE);
+	assert_int_equal(status_of("VmLck:"), before);
+}
+
+/* What cannot be written is locked; what is no memory is refused. */
+static void other_memory(void **state)
+{
+	uint8_t *memory = memory_of(2 * PAGE);
+	struct pin pin;
+
+	assert_int_equal(mprotect(memory, PAGE, PROT_READ), 0);
+	assert_int_equal(pin_hold(&pin, memory, PAGE), 0);
+	assert_int_equal(pin.ring, -1);
+	pin_release(&pin);
+	assert_int_equal(mprotect(memory, PAGE, PROT_NONE), 0);
+	assert_int_equal(pin_hold(&pin, memory, 2 * PAGE), -ENOMEM);
+	assert_int_equal(pin.ring, -1);
+	munmap(memory, 2 * PAGE);
+}
+
 /* ---- the call that was proposed ------------------------------------------------------------- */
 
 /* A kernel that has it: memory is where its address says, and breaks at multiples of two pages. */
@@ -381,6 +451,9 @@ int main(void)
 		cmocka_unit_test(no_file),
 		MAP_TEST(maps_are_checked),
 		cmocka_unit_test(this_process),
+		cmocka_unit_test(pinned),
+		cmocka_unit_test(locked),
+		cmocka_unit_test(other_memory),
 		cmocka_unit_test(the_proposed_call),
 		cmocka_unit_test(a_kernel_without_it),
 	};
