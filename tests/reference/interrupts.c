@@ -177,13 +177,16 @@ static bool says(const struct vfio_irq_set *set, unsigned int i)
 	return (set->flags & NONE) || ((set->flags & BOOL) && set->data[i]);
 }
 
-/* C4, first use: if there are fewer, their number and nothing else. */
+/*
+ * C4, first use: if there are fewer, their number and nothing else. Of none at all the kernel says that
+ * to MSI-X before it looks at the power state, to MSI behind it.
+ */
 static int begin_messages(struct reference *r, const struct vfio_irq_set *set)
 {
 	unsigned int wanted = set->start + set->count;
 	int error;
 
-	if (wanted == 0)
+	if (wanted == 0 && (in_d0(r) || set->index == VFIO_PCI_MSIX_IRQ_INDEX))
 		return -ERANGE;
 	if (!in_d0(r))
 		return -EINVAL;
