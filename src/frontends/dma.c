@@ -122,12 +122,14 @@ static int insert(struct vfio_space *s, struct dma_entry *e, struct vfio_error *
 	const struct range range = {
 		.start = e->dma.iova, .last = e->dma.iova + e->dma.size - 1, .value = e,
 	};
-	const struct dma_map m = maps_request(e);
 	struct range other;
 	int r = range_map_insert(&s->maps, &range, &other);
 
-	if (r == -EEXIST)
+	if (r == -EEXIST) {
+		const struct dma_map m = maps_request(e);
+
 		return rules_taken(&m, &other, err);
+	}
 	return r < 0 ? error_system(err, -r, "mapping memory for DMA") : 0;
 }
 
@@ -150,7 +152,7 @@ static int add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 
 	if (r == 0 && dma->iova == VFIO_IOVA_ANY)
 		r = choose(s, &chosen, err);
-	if (r == 0)
+	if (r == 0 && dma->fd != -1)
 		r = memory_check(&(struct dma_map){
 			.iova = chosen.iova, .size = dma->size, .prot = dma->prot, .fd = dma->fd,
 			.fd_offset = dma->fd_offset,
