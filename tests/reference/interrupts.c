@@ -186,7 +186,7 @@ static int begin_messages(struct reference *r, const struct vfio_irq_set *set)
 	unsigned int wanted = set->start + set->count;
 	int error;
 
-	if (wanted == 0 && (in_d0(r) || set->index == VFIO_PCI_MSIX_IRQ_INDEX))
+	if (wanted == 0 && (in_d0(r) || set->index == MSIX))
 		return -ERANGE;
 	if (!in_d0(r))
 		return -EINVAL;
