@@ -18,7 +18,7 @@
 /* A request is some forty bytes, or a policy's key and value. */
 #define MAX_REQUEST 1024
 #define SEND_TIMEOUT_MS 1000
-#define LEAVE_MS 1000		/* for a client that is asked to leave; the supervisor waits longer */
+#define LEAVE_MS 1000		/* to leave, for a client; the supervisor waits longer */
 
 /* The library's log lines are caused by clients: this many at once, and one more each so often. */
 #define LOG_BURST 1000
@@ -168,14 +168,14 @@ static void on_wanted(void *arg, int fd)
 
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
-	log_notice(session->process->name, "the kernel wants the device back: it is to be removed, or "
-		   "gets another driver");
+	log_notice(session->process->name, "the kernel wants the device back: it is to be removed, "
+		   "or gets another driver");
 	stop(session);
 }
 
 /*
- * The kernel waits until a device of its own is closed. A client that wants to be told takes the place
- * of this; when it has gone, so has what it had set.
+ * The kernel waits until a device of its own is closed. A client that wants to be told takes the
+ * place of this; when it has gone, so has what it had set.
  */
 static void listen_for_kernel(struct session *session)
 {
@@ -191,8 +191,8 @@ static void listen_for_kernel(struct session *session)
 	};
 
 	if (session->wanted >= 0 && vfio_irq_set(session->dev, &q.set) != 0)
-		log_warning(session->process->name, "the kernel cannot tell when it wants the device "
-			    "back: %s", vfio_last_error(session->dev)->what);
+		log_warning(session->process->name, "the kernel cannot tell when it wants the "
+			    "device back: %s", vfio_last_error(session->dev)->what);
 }
 
 static int watch_kernel(struct session *session)
@@ -200,6 +200,9 @@ static int watch_kernel(struct session *session)
 	session->wanted = -1;
 	if (!is_kernel(session))
 		return 0;
+	/* Who is in the way of a reset says sysfs, which the sandbox shuts off. */
+	if (vfio_reset_probe(session->dev, &session->reset) < 0)
+		session->reset = (struct vfio_reset_info){ 0 };
 	session->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->wanted < 0)
 		return -errno;
@@ -240,7 +243,8 @@ static bool describe_device(struct session *session, struct json_object *request
 	if (!message_integer(request, "id", 0, INT64_MAX, &id))
 		return false;
 	reply = message_new("id", json_object_new_int64(id));
-	json_object_object_add(reply, "description", describe(session->dev));
+	json_object_object_add(reply, "description",
+			       describe(session->dev, is_kernel(session) ? &session->reset : NULL));
 	json_object_object_add(reply, "map", describe_map(session->dev));
 	tell(session, reply);
 	return true;
@@ -433,7 +437,7 @@ int session_run(struct session *session)
 		if (time_to_leave(session) == 0)
 			stop(session);
 	}
-	/* While the kernel takes a device away, it does not reset it: its client has left for that. */
+	/* While the kernel takes a device away, it does not reset it: the client has left. */
 	if (ret != -EAGAIN || !is_kernel(session))
 		return ret;
 	log_notice(session->process->name, "the kernel wants the device back");
