@@ -99,7 +99,9 @@ void bare_unmap(const struct bare *bare, uint64_t iova, uint64_t size)
 
 volatile void *bare_registers(const struct bare *bare, uint64_t offset, size_t len)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX };
+	struct vfio_region_info info = {
+		.argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
 	void *at = MAP_FAILED;
 
 	if (ioctl(bare->device, VFIO_DEVICE_GET_REGION_INFO, &info) == 0)

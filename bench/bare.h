@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's VFIO by its own calls, on a device that the library has open: what the library costs is
- * what it takes more than these.
+ * The kernel's VFIO by its own calls, on a device that the library has open: what the library costs
+ * is what it takes more than these.
  */
 #ifndef BENCH_BARE_H
 #define BENCH_BARE_H
@@ -15,7 +15,7 @@ struct bare {
 	uint32_t ioas;
 };
 
-/* Find the descriptors among those of this process, which has one device open. Ends it if none is. */
+/* Find the descriptors among those of this process, which has one device open. Or end it. */
 void bare_find(struct bare *bare);
 
 /* Map memory for reading and writing, and unmap it. They end the process when that fails. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library costs over a device of the kernel's VFIO: `kernel-costs 0000:03:00.0`. Opening, to the
- * first register that is read; a DMA map and its end, beside the kernel's own call in the same run, in
- * turn, on the same container; and a register that is mapped. Targets stand there for information.
+ * What the library costs over a device of the kernel's VFIO: `kernel-costs 0000:03:00.0`. Opening,
+ * to the first register that is read; a DMA map and its end, beside the kernel's own call in the
+ * same run, in turn, on the same container; and a register that is mapped. Targets stand there for
+ * information.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -77,7 +78,8 @@ static void report_open(void)
 		vfio_close(dev);
 	}
 	f = figures_of(us, ROUNDS);
-	printf("open to the first register read: %.0f us (%.0f to %.0f); ", f.middle, f.least, f.most);
+	printf("open to the first register read: %.0f us (%.0f to %.0f); ", f.middle, f.least,
+	       f.most);
 	fflush(stdout);
 	print_instructions("", (double)count_instructions(nothing, open_and_read, NULL), "");
 }
@@ -166,8 +168,8 @@ static void print_ratio(const char *what, uint64_t size, double *ours, double *b
 	f = figures_of(ours, ROUNDS);
 	floor = figures_of(bares, ROUNDS);
 	r = figures_of(ratios, ROUNDS);
-	printf("%-5s %8llu KiB: %10.1f us, ioctl %10.1f us (%.1f to %.1f); ratio of the middle ones "
-	       "%.3f, of each round %.3f (%.3f to %.3f; wanted: 1.05)\n", what,
+	printf("%-5s %8llu KiB: %10.1f us, ioctl %10.1f us (%.1f to %.1f); ratio of the middle "
+	       "ones %.3f, of each round %.3f (%.3f to %.3f; wanted: 1.05)\n", what,
 	       (unsigned long long)size >> 10, f.middle / 1000, floor.middle / 1000,
 	       floor.least / 1000, floor.most / 1000, f.middle / floor.middle, r.middle, r.least,
 	       r.most);
@@ -202,7 +204,7 @@ static void report_map_instructions(void)
 	for (unsigned int i = 0; i < 2; i++) {
 		struct load load = { 4096, MAPS, 1, i };
 
-		/* The child's maps are the container's; of them the library knows there, not here. */
+		/* The child's maps are the container's; this library knows none of them. */
 		counts[i][0] = count_instructions(nothing, map_all, &load);
 		load.bare = true;
 		if (counts[i][0] >= 0)
@@ -251,7 +253,8 @@ static void report_registers(void)
 	address = count_instructions(nothing, read_by_library, NULL);
 	call = count_instructions(nothing, read_by_call, NULL);
 	print_instructions("mapped register, by vfio_map()'s address: ", floor < 0 ? -1 :
-			   (double)(address - floor) / READS, " more than by mmap()'s (wanted: none)");
+			   (double)(address - floor) / READS,
+			   " more than by mmap()'s (wanted: none)");
 	print_instructions("mapped register, by vfio_read32():        ", floor < 0 ? -1 :
 			   (double)(call - floor) / READS, " more");
 }

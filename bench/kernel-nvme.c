@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random reads of 4 KiB from an NVMe disk by the kernel's VFIO, through libvfio-nvme, and by a bare loop:
- * `kernel-nvme 0000:03:00.0`. The loop has a queue of its own in the same controller, in memory and with
- * doorbells that it got from the kernel's own calls, and does what such a loop must and no more. They take
- * turns, each polls, and both ring registers.
+ * Random reads of 4 KiB from an NVMe disk by the kernel's VFIO, through libvfio-nvme, and by a bare
+ * loop: `kernel-nvme 0000:03:00.0`. The loop has a queue of its own in the same controller, in
+ * memory and with doorbells that it got from the kernel's own calls, and does what such a loop must
+ * and no more. They take turns, each polls, and both ring registers.
  */
 #include <endian.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 #define ENTRIES 256u
 #define SIZE    4096u
 #define ROUNDS  61		/* odd: the middle one is the figure */
-#define SECONDS 0.1		/* a turn: short, so that what disturbs one disturbs its neighbour */
+#define SECONDS 0.1		/* a turn: who disturbs it disturbs the next one, too */
 #define IOVA    0x1000000000ull
 #define QUEUE   2u		/* the bare one's number; the library's is 1 */
 

@@ -112,8 +112,8 @@ extern _Atomic int stop_signal;
 void catch_signals(void);
 
 /*
- * Is the disk to be left, because it is wanted back or has reported an error? From then on it is, and
- * program->event says why. For the owner's thread.
+ * Is the disk to be left, because it is wanted back or has reported an error? From then on it is,
+ * and program->event says why. For the owner's thread.
  */
 bool disk_must_be_left(struct program *program);
 

@@ -239,9 +239,10 @@ int vfio_nvme_wait(struct vfio_nvme_queue *queue, struct vfio_nvme_done *done, u
 /* ---- when things go wrong ------------------------------------------------------------------ */
 
 /*
- * A disk that is wanted back (hot-unplug, another driver), or has reported an error of its bus, says so
- * by vfio_event() and vfio_event_fd() of vfio_nvme_device(): for the owner to look at now and then. Put
- * no more commands, take answers that come, and vfio_nvme_close(): somebody waits for that.
+ * A disk that is wanted back (hot-unplug, another driver), or has reported an error of its bus,
+ * says so by vfio_event() and vfio_event_fd() of vfio_nvme_device(): for the owner to look at now
+ * and then. Put no more commands, take answers that come, and vfio_nvme_close(): somebody waits for
+ * that.
  */
 
 /*

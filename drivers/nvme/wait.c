@@ -90,8 +90,8 @@ static int sleep_for(struct vfio_nvme_queue *queue, int ms)
 }
 
 /*
- * A controller that has gone never answers, and no interrupt says so: its owner looks. Registers are no
- * business of other threads.
+ * A controller that has gone never answers, and no interrupt says so: its owner looks. Registers
+ * are no business of other threads.
  */
 static int look(struct vfio_nvme_queue *queue, int64_t now, int64_t *next)
 {

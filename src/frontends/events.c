@@ -73,7 +73,7 @@ EXPORT int vfio_event(struct vfio_dev *dev)
 		return 0;
 	if (take(dev->driver, VFIO_PCI_ERR_IRQ_INDEX))
 		return error_set(&dev->error, EIO, VFIO_E_REPORTED, VFIO_BY_FUNCTION,
-				 "see the log of the device's machine; reset the device, or close it",
+				 "see the machine's log; reset the device, or close it",
 				 "the device has reported an error that cannot be corrected");
 	if (take(dev->driver, VFIO_PCI_REQ_IRQ_INDEX))
 		return error_set(&dev->error, ECANCELED, VFIO_E_REQUESTED, VFIO_BY_FUNCTION,
