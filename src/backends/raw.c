@@ -276,7 +276,9 @@ static int check_type(const struct raw *raw, struct vfio_error *err)
 			 "%s is a bridge, and no device that can be driven", raw->bdf);
 }
 
-/* That sysfs has the file does not say that it works: another device on the bus may be in the way. */
+/*
+ * That sysfs has the file does not say that it works: another device on the bus may be in the way.
+ */
 static void find_reset(struct raw *raw)
 {
 	raw->reset = openat(raw->folder, "reset", O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

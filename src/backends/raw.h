@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A virtual function of a PCI device of this machine, by nothing but sysfs: its configuration space
- * (config), its BARs (resource0 …), its ROM (rom), its reset (reset). Neither interrupts nor DMA are
- * looked after here.
+ * (config), its BARs (resource0 …), its ROM (rom), its reset (reset). Neither interrupts nor DMA
+ * are looked after here.
  *
  *   raw.c            life; accesses
  *   raw_resource.c   what sysfs says of BARs and ROM, checked

@@ -148,7 +148,10 @@ static bool touches(const struct vfio_bar_description *bar, uint64_t offset, uin
 	return false;
 }
 
-/* What can be mapped is not guarded: no vector may lie there. A real device keeps its pending bits itself. */
+/*
+ * What can be mapped is not guarded: no vector may lie there. A real device keeps its pending bits
+ * itself.
+ */
 int function_check_areas(const struct vfio_function *fn, struct vfio_error *err)
 {
 	const struct vfio_bar_description *bars = fn->description.bars;

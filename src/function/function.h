@@ -110,8 +110,8 @@ struct bar_memory {
 };
 
 /*
- * A real pin, whose assertions go to the user's eventfd past the function. Like the function's own it
- * fires once, and is masked then until it is armed again.
+ * A real pin, whose assertions go to the user's eventfd past the function. Like the function's own
+ * it fires once, and is masked then until it is armed again.
  */
 struct line {
 	/* Signal the eventfd when the pin is asserted; armed already, it stays so. */
@@ -252,7 +252,7 @@ void registers_behave(struct registers *r, unsigned int size);
 void registers_write(struct registers *r, unsigned int at, uint32_t value, uint32_t mask);
 /* Which of four bytes' bits are not read-only, as far as is known: a device knows better. */
 uint32_t registers_kept(const struct vfio_function *fn, unsigned int at);
-/* Of the width bytes at an offset the bits are what the virtual function, or the device, makes them. */
+/* Of the width bytes at an offset the bits are written by the virtual function itself. */
 void registers_put(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t value,
 		   uint32_t bits);
 

@@ -43,7 +43,9 @@ void hardware_refresh(struct vfio_function *fn, unsigned int at, unsigned int le
 	}
 }
 
-/* Bits of the width bytes at an offset are written; of the others, those that ones clear are not. */
+/*
+ * Bits of the width bytes at an offset are written; of the others, those that ones clear are not.
+ */
 static void put(struct vfio_function *fn, unsigned int at, unsigned int width, uint32_t value,
 		uint32_t bits)
 {
@@ -150,6 +152,15 @@ void hardware_write(struct vfio_function *fn, unsigned int at, unsigned int widt
 	hardware_refresh(fn, at, width);
 }
 
+/*
+ * Command is always written whole: QEMU, for one, does not see INTx disable in its second byte
+ * alone.
+ */
+static bool touches_command(unsigned int first, unsigned int last)
+{
+	return first <= PCI_COMMAND + 1 && last >= PCI_COMMAND;
+}
+
 /* The smallest access that has all the bits; they lie in one dword. */
 void hardware_store(struct vfio_function *fn, unsigned int at, uint32_t value, uint32_t bits)
 {
@@ -159,10 +170,16 @@ void hardware_store(struct vfio_function *fn, unsigned int at, uint32_t value, u
 		return;
 	first = at + __builtin_ctz(bits) / 8u;
 	last = at + (31u - __builtin_clz(bits)) / 8;
+	if (touches_command(first, last))
+		width = 2;
 	while ((first & ~(width - 1)) + width <= last)
 		width *= 2;
 	start = first & ~(width - 1);
-	hardware_write(fn, start, width, value >> 8 * (start - at), bits >> 8 * (start - at));
+	if (start < at)
+		hardware_write(fn, start, width, value << 8, bits << 8);
+	else
+		hardware_write(fn, start, width, value >> 8 * (start - at),
+			       bits >> 8 * (start - at));
 }
 
 /* Who let it sleep may have wanted to be told of its events; its user does not. */
@@ -199,8 +216,8 @@ static void keep_msi(uint8_t *ours, const uint8_t *cap)
 }
 
 /*
- * What stays with the virtual function: whether messages are enabled and which are pending, since it
- * delivers them; and the registers for vital product data, where each write sets something off.
+ * What stays with the virtual function: whether messages are enabled and which are pending, since
+ * it delivers them; and the registers for vital product data, where each write sets something off.
  */
 static void keep_ours(struct vfio_function *fn)
 {

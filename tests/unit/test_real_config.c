@@ -188,6 +188,17 @@ static void writes_go_through(void **state)
 	assert_int_equal(get(b, PCI_COMMAND, 2), le16_get(b->h.write + PCI_COMMAND));
 }
 
+/* Of Command as a whole, even for one byte of it. */
+static void command_is_one_register(void **state)
+{
+	struct bed *b = *state;
+
+	put(b, PCI_COMMAND + 1, 1, PCI_COMMAND_SERR >> 8);
+	assert_wrote(b, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_SERR);
+	put(b, PCI_COMMAND, 1, PCI_COMMAND_MASTER);
+	assert_wrote(b, PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
+}
+
 static void the_host_s_are_not_written(void **state)
 {
 	struct bed *b = *state;
@@ -509,7 +520,8 @@ int main(void)
 		row(handed_over), cmocka_unit_test(woken_when_handed_over),
 		cmocka_unit_test(both_callbacks_and_a_dump), cmocka_unit_test(an_older_program),
 		row(reads_go_through), row(what_is_virtual_is_not_read), row(writes_go_through),
-		row(the_host_s_are_not_written), row(neighbours_are_not_cleared), row(ones_clear),
+		row(command_is_one_register), row(the_host_s_are_not_written),
+		row(neighbours_are_not_cleared), row(ones_clear),
 		row(what_was_written_where), row(virtual_bits), row(messages_stay_here),
 		row(bus_mastering), row(intx_disable_follows), row(a_reset_behind_the_back),
 		row(sleep_and_wake), row(reset_by_express), row(read_request),
