@@ -36,13 +36,19 @@ static int open_fd(struct vfio_dev **dev, const char *number, struct vfio_error 
 	return socket_open_fd(dev, fd, err);
 }
 
-static int open_unguarded(struct vfio_dev **dev, const char *name, struct vfio_error *err)
+/* The back ends for devices without an IOMMU can be left out. */
+#if !LIBVFIO_UNSAFE
+static int open_left_out(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
 	return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
-			 "give the device to vfio-pci, and name it by its PCI address alone",
-			 "'%.60s': this version of libvfio has no back end for devices without an "
+			 "give the device to vfio-pci, and name it by its PCI address alone; or build "
+			 "libvfio without -Dunsafe=disabled",
+			 "'%.60s': this libvfio was built without the back ends for devices without an "
 			 "IOMMU", name);
 }
+#define uio_open open_left_out
+#define noiommu_open open_left_out
+#endif
 
 static const struct {
 	const char *prefix;
@@ -51,7 +57,7 @@ static const struct {
 	{ "unix:", open_unix },
 	{ "fd:", open_fd },
 	{ "sysfs:", sysfs_open },
-	{ "uio:", open_unguarded },
+	{ "uio:", uio_open },
 	{ "unsafe-noiommu:", noiommu_open },
 };
 

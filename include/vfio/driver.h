@@ -9,6 +9,7 @@
  *   03:00.1,vf_token=UUID       a virtual function, whose token the physical one's program has set
  *   sysfs:0000:03:00.0          any PCI device, only to look at it: what sysfs tells
  *   unsafe-noiommu:0000:03:00.0 one behind no IOMMU, for root: libvfio(7) says what that means
+ *   uio:0000:03:00.0            one that uio_pci_generic has, for root
  *   unix:/run/vfiod/edu0.sock   a vfio-user server behind a socket (vfiod, or any other)
  *   fd:7                        the same, over a connected socket that this process holds; or a
  *                               device of the kernel's, by its node or its group's (libvfio(7))
@@ -63,7 +64,7 @@ void vfio_close(struct vfio_dev *dev);
 /* The record of the last call on this handle that failed. Valid until the next call on it. */
 const struct vfio_error *vfio_last_error(const struct vfio_dev *dev);
 
-/* Who answers: "socket", "inprocess", "kernel_group", "kernel_cdev", "noiommu", … */
+/* Who answers: "socket", "inprocess", "kernel_group", "kernel_cdev", "noiommu", "uio", … */
 const char *vfio_backend_name(const struct vfio_dev *dev);
 
 /*

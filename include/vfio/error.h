@@ -81,6 +81,7 @@ enum vfio_refuser {
 	X(VFIO_E_IRQ_FD,        404, "the file descriptor is not an eventfd") \
 	X(VFIO_E_VECTORS,       405, "fewer vectors are granted than were asked for") \
 	X(VFIO_E_UNDELIVERABLE, 406, "interrupts of this kind cannot be delivered here") \
+	X(VFIO_E_NO_NOTIFIER,   407, "nothing can carry the interrupt to an eventfd") \
 	X(VFIO_E_REQUESTED,     408, "the device is wanted back") \
 	X(VFIO_E_REPORTED,      409, "the device has reported an error") \
 	/* DMA */ \

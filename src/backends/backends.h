@@ -38,6 +38,9 @@ int kernel_open_fd(struct vfio_dev **dev, int fd, const char *text, struct vfio_
 /* sysfs.c: any PCI device, only to look at: its address, or its folder in some sysfs. */
 int sysfs_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 
+/* uio.c: one by its PCI address, that uio_pci_generic has. */
+int uio_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
+
 /* noiommu.c: one by its PCI address, that the kernel's VFIO gives away without an IOMMU. */
 int noiommu_open(struct vfio_dev **dev, const char *name, struct vfio_error *err);
 

@@ -64,10 +64,17 @@ static void strings_that_name_nothing(void **state)
 		{ "0000:03:00.8", EINVAL, VFIO_E_NAME },
 		{ "03:00.0.0", EINVAL, VFIO_E_NAME },
 		{ "vfio987654", ENODEV, VFIO_E_NO_DEVICE },
-		{ "uio:0000:03:00.0", ENOTSUP, VFIO_E_NO_BACKEND },
+#if LIBVFIO_UNSAFE
+		{ "uio:fffe:ff:1f.7", ENODEV, VFIO_E_NO_DEVICE },
+		{ "uio:", EINVAL, VFIO_E_NAME },
+		{ "uio:vfio3", EINVAL, VFIO_E_NAME },
 		{ "unsafe-noiommu:fffe:ff:1f.7", ENODEV, VFIO_E_NO_DEVICE },
 		{ "unsafe-noiommu:", EINVAL, VFIO_E_NAME },
 		{ "unsafe-noiommu:vfio3", EINVAL, VFIO_E_NAME },
+#else
+		{ "uio:fffe:ff:1f.7", ENOTSUP, VFIO_E_NO_BACKEND },
+		{ "unsafe-noiommu:fffe:ff:1f.7", ENOTSUP, VFIO_E_NO_BACKEND },
+#endif
 		{ "noiommu:0000:03:00.0", EINVAL, VFIO_E_NAME },
 		{ "no-such-device", ENODEV, VFIO_E_NO_DEVICE },
 		{ "no-such-device,option=1", ENODEV, VFIO_E_NO_DEVICE },

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Devices of uio_pci_generic: QEMU's edu and NVMe in a guest, as root; and what others are told."""
+
+import random
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+import guest  # noqa: E402
+
+EDU = '0000:00:05.0'
+NVME = '0000:00:06.0'
+UNBOUND = '0000:00:07.0'
+DISK = 4 << 20
+PROGRAMS = (*guest.PROGRAMS, 'tests/guest/test-line')
+FILE = random.Random(5).randbytes((256 << 10) + 123)
+
+# root NAME COMMAND: a step of root's. A device whose addresses the IOMMU translates cannot be told
+# physical ones: identity.
+SCRIPT = f'''
+root() {{
+	echo "@begin $1"
+	(cd /tmp; sh -c "$2") 2>&1
+	code=$?
+	echo
+	echo "@end $1 $code"
+}} > /dev/ttyS1 < /dev/null
+for i in {EDU} {NVME}; do
+	[ -e /sys/bus/pci/devices/$i/driver ] && echo $i > /sys/bus/pci/devices/$i/driver/unbind
+	echo identity > /sys/bus/pci/devices/$i/iommu_group/type
+	bind $i uio_pci_generic
+done
+ls -l /dev/uio*
+echo 16 > /proc/sys/vm/nr_hugepages
+step denied "edu-copy -d uio:{EDU} /small /tmp/out"
+step unbound "lsvfio uio:{UNBOUND}"
+root absent "lsvfio uio:0000:1f:00.0"
+root name "lsvfio uio:edu"
+root line "VFIO_DEVICE=uio:{EDU} test-line"
+root lsvfio "lsvfio uio:{NVME}"
+root edu "edu-copy -d uio:{EDU} /small /tmp/out && cmp /small /tmp/out"
+root identify "vfio-nvme -d uio:{NVME} identify"
+root copy-in "vfio-nvme -d uio:{NVME} copy-in --verify --offset 1M /file"
+root copy-out "vfio-nvme -d uio:{NVME} copy-out -o 1M -s {len(FILE)} /tmp/back && cmp /file /tmp/back"
+root killed ". /holding; kill_it; vfio-nvme -d uio:{NVME} identify"
+mkdir -p /run/vfiod
+vfiod --config /vfiod.conf > /tmp/log 2>&1 &
+for i in $(seq 200); do [ -S /tmp/edu.sock -a -S /tmp/nvme.sock ] && break; sleep 0.1; done
+root served-edu "edu-copy -d unix:edu.sock /small o && cmp /small o && edu-copy -d unix:edu.sock /small o"
+root served-nvme "vfio-nvme -d unix:nvme.sock copy-in --verify --offset 2M /file"
+kill $!; wait $!
+root log "cat /tmp/log"
+root taint "cat /run/libvfio/taint"
+'''
+
+VFIOD = f'''
+[edu0]
+device = uio:{EDU}
+unsafe = yes
+socket = /tmp/edu.sock
+[nvme0]
+device = uio:{NVME}
+unsafe = yes
+socket = /tmp/nvme.sock
+'''
+
+# A program that drives the disk is killed when it has bus mastering on; and what becomes of that.
+HOLDING = f'''
+masters() {{
+	command=$(od -An -tx1 -j4 -N1 /sys/bus/pci/devices/{NVME}/config | tr -d ' ')
+	[ $(( 0x$command & 4 )) = 4 ]
+}}
+kill_it() {{
+	vfio-nvme -d uio:{NVME} bench -t 60 > /dev/null &
+	for i in $(seq 200); do masters && break; sleep 0.05; done
+	masters && echo it was master
+	kill -KILL $!
+	wait
+	for i in $(seq 100); do masters || break; sleep 0.05; done
+	masters || echo it is master no more
+}}
+'''
+
+DEVICES = (
+    '-device', 'edu,bus=pcie.0,addr=5,dma_mask=0xffffffff',
+    '-device', 'nvme,serial=guest,drive=disk,bus=pcie.0,addr=6',
+    '-device', 'pci-testdev,bus=pcie.0,addr=7',
+)
+
+
+class Guest:
+    """One boot: the results of its steps."""
+
+    def __init__(self, folder):
+        disk = folder / 'disk'
+        disk.write_bytes(bytes(DISK))
+        self.steps, self.console = guest.boot(
+            folder, ('-drive', f'file={disk},if=none,id=disk,format=raw', *DEVICES),
+            {'file': FILE, 'small': FILE[:5000], 'holding': HOLDING.encode(),
+             'vfiod.conf': VFIOD.encode()}, SCRIPT, PROGRAMS)
+
+    def step(self, name):
+        assert name in self.steps, self.console[-3000:]
+        return self.steps[name]
+
+    def right(self, name):
+        result = self.step(name)
+        assert result.code == 0, result
+        return result.text
+
+    def says(self, name, *words):
+        """It fails, and says all of that."""
+        result = self.step(name)
+        assert result.code == 1, result
+        for word in words:
+            assert word in result.text, result
+
+
+@pytest.fixture(scope='module')
+def machine(tmp_path_factory):
+    absent = guest.missing()
+    if absent:
+        pytest.skip(absent)
+    return Guest(tmp_path_factory.mktemp('uio'))
+
+
+def test_registers_and_interrupts(machine):
+    text = machine.right('line')
+    assert '[  PASSED  ]' in text and '[  FAILED  ]' not in text
+
+
+def test_lsvfio(machine):
+    assert NVME in machine.right('lsvfio')
+
+
+def test_edu_copies(machine):
+    text = machine.right('edu')
+    assert '(uio)' in text and '(INTx)' in text
+
+
+def test_nvme_copies(machine):
+    assert 'NVMe' in machine.right('identify')
+    assert 'compared: the same' in machine.right('copy-in')
+    machine.right('copy-out')
+
+
+def test_killed_program_leaves_no_bus_master(machine):
+    text = machine.right('killed')
+    assert 'it was master' in text and 'it is master no more' in text
+
+
+def test_vfiod_serves_them(machine):
+    """From inside its sandbox: registers, memory of the client's, interrupts to its eventfd."""
+    log = machine.right('log')
+    assert '(INTx)' in machine.right('served-edu'), log
+    assert 'compared: the same' in machine.right('served-nvme'), log
+    assert 'killed' not in log and 'ended' not in log, log
+
+
+def test_who_may_not(machine):
+    machine.says('denied', 'VFIO-117', 'CAP_SYS_RAWIO')
+
+
+def test_not_bound(machine):
+    machine.says('unbound', 'VFIO-111', f'driverctl set-override {UNBOUND} uio_pci_generic')
+
+
+def test_names(machine):
+    machine.says('absent', 'VFIO-103', '1f:00.0')
+    machine.says('name', 'VFIO-101', 'uio:edu')
+
+
+def test_record(machine):
+    assert f'device={EDU} backend=uio' in machine.right('taint')
