@@ -179,6 +179,9 @@ struct backend {
 	int (*low_power_exit)(struct vfio_dev *dev);
 	/* vfio_set_vf_token(); NULL: likewise. */
 	int (*set_vf_token)(struct vfio_dev *dev, const char *uuid);
+	/* vfio_info_chain(); NULL: likewise. */
+	ssize_t (*info_chain)(struct vfio_dev *dev, uint32_t what, uint32_t index, void *buf,
+			      size_t size);
 	/*
 	 * Open the device called name so that memory of both is kept once. 1, without a record: that
 	 * cannot be with these two. NULL: it never can.

@@ -115,6 +115,18 @@ const char *vfio_isolation_name(uint32_t level);
 /* Flags, number of regions and of interrupt indexes (argsz and cap_offset are not used). */
 int vfio_info(struct vfio_dev *dev, struct vfio_device_info *info);
 
+#define VFIO_CHAIN_DEVICE 0u	/* struct vfio_device_info */
+#define VFIO_CHAIN_REGION 1u	/* struct vfio_region_info, of region index */
+#define VFIO_CHAIN_IOMMU  2u	/* struct vfio_iommu_type1_info */
+
+/*
+ * What the kernel itself says, for who wants a capability that libvfio does not know: the structure in
+ * buf, of size bytes, with its chain of capabilities behind it as <linux/vfio.h> has it. Returns size;
+ * or more, when that is not enough: as many bytes as all of it takes, and then the chain is not there
+ * (cap_offset is 0). -ENOTSUP for devices that are not the kernel's.
+ */
+ssize_t vfio_info_chain(struct vfio_dev *dev, uint32_t what, uint32_t index, void *buf, size_t size);
+
 /* A part of a region that can be mapped. */
 struct vfio_area {
 	uint64_t offset, size;		/* bytes from the region's start */

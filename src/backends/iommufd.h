@@ -21,6 +21,12 @@
 #define IOMMUFD_MAP         _IO(';', 0x85)
 #define IOMMUFD_UNMAP       _IO(';', 0x86)
 
+#define IOMMUFD_VFIO_IOAS   _IO(';', 0x88)
+
+#define IOMMUFD_VFIO_IOAS_GET   0
+#define IOMMUFD_VFIO_IOAS_SET   1
+#define IOMMUFD_VFIO_IOAS_CLEAR 2
+
 #define IOMMUFD_MAP_FIXED 1u
 #define IOMMUFD_MAP_WRITE 2u	/* the device may write */
 #define IOMMUFD_MAP_READ  4u
@@ -78,6 +84,13 @@ struct iommufd_unmap {
 	uint64_t iova, length;		/* 0 and UINT64_MAX: all */
 };
 
+/* Which IOAS the calls of a container are about. */
+struct iommufd_vfio_ioas {
+	uint32_t size, ioas;
+	uint16_t op, reserved;
+};
+
+_Static_assert(sizeof(struct iommufd_vfio_ioas) == 12, "IOMMU_VFIO_IOAS");
 _Static_assert(sizeof(struct cdev_bind) == 24, "VFIO_DEVICE_BIND_IOMMUFD");
 _Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
 _Static_assert(sizeof(struct cdev_detach) == 8, "VFIO_DEVICE_DETACH_IOMMUFD_PT");

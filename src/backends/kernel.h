@@ -17,6 +17,7 @@
  *   kernel_dma.c      its memory
  *   kernel_reset.c    hot reset
  *   kernel_power.c    low power
+ *   kernel_chain.c    what the kernel says of it, in its own words
  *   kernel_feature.c  what else can be asked
  *   kernel_isolation.c  what keeps it in its place
  *
@@ -333,6 +334,11 @@ int kernel_hot_reset(struct vfio_dev *dev);
 
 int kernel_low_power_enter(struct vfio_dev *dev, int wakeup_fd);
 int kernel_low_power_exit(struct vfio_dev *dev);
+
+/* ---- kernel_chain.c ------------------------------------------------------------------------- */
+
+ssize_t kernel_info_chain(struct vfio_dev *dev, uint32_t what, uint32_t index, void *buf,
+			  size_t size);
 
 /* ---- kernel_feature.c ----------------------------------------------------------------------- */
 

@@ -248,6 +248,7 @@ void kernel_close(struct vfio_dev *dev)
 	.low_power_enter = kernel_low_power_enter,                                                 \
 	.low_power_exit = kernel_low_power_exit,                                                   \
 	.set_vf_token = kernel_set_vf_token,                                                       \
+	.info_chain = kernel_info_chain,                                                           \
 	.open_beside = kernel_open_beside,                                                         \
 	.close = kernel_close,                                                                     \
 }

@@ -50,3 +50,13 @@ EXPORT int vfio_set_vf_token(struct vfio_dev *dev, const char *uuid)
 	return dev->backend->set_vf_token ? dev->backend->set_vf_token(dev, uuid)
 					  : cannot(dev, "VF tokens");
 }
+
+/* ---- capabilities of the kernel's ----------------------------------------------------------- */
+
+EXPORT ssize_t vfio_info_chain(struct vfio_dev *dev, uint32_t what, uint32_t index, void *buf,
+			       size_t size)
+{
+	if (!dev->backend->info_chain)
+		return cannot(dev, "what the kernel says of it");
+	return dev->backend->info_chain(dev, what, index, buf, size);
+}

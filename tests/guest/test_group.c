@@ -329,6 +329,58 @@ static void tokens_of_no_use(void **state)
 	vfio_close(dev);
 }
 
+/* ---- the kernel's own words ----------------------------------------------------------------- */
+
+/* Where the capability is in the chain, or 0. */
+static uint32_t find_in_chain(const uint8_t *raw, size_t size, uint32_t at, uint16_t id)
+{
+	struct vfio_info_cap_header head;
+
+	for (; at; at = head.next) {
+		assert_true(at + sizeof(head) <= size);
+		memcpy(&head, raw + at, sizeof(head));
+		if (head.id == id)
+			return at;
+	}
+	return 0;
+}
+
+static void own_words(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dev *dev = opens(f, "PHYSICAL");
+	uint8_t raw[4096] __attribute__((aligned(8)));
+	const struct vfio_iommu_type1_info *iommu = (void *)raw;
+	const struct vfio_region_info *region = (void *)raw;
+	const struct vfio_device_info *device = (void *)raw;
+	ssize_t n;
+
+	n = vfio_info_chain(dev, VFIO_CHAIN_DEVICE, 0, raw, sizeof(raw));
+	assert_int_equal(n, sizeof(raw));
+	assert_int_equal(device->num_regions, VFIO_PCI_NUM_REGIONS);
+	n = vfio_info_chain(dev, VFIO_CHAIN_REGION, 0, raw, sizeof(raw));
+	assert_int_equal(n, sizeof(raw));
+	assert_true(find_in_chain(raw, n, region->cap_offset,
+				  VFIO_REGION_INFO_CAP_MSIX_MAPPABLE));
+	n = vfio_info_chain(dev, VFIO_CHAIN_REGION, 0, raw, sizeof(*region));
+	assert_true(n > (ssize_t)sizeof(*region));
+	assert_int_equal(region->cap_offset, 0);
+	assert_int_equal(vfio_info_chain(dev, VFIO_CHAIN_REGION, 0, raw, n), n);
+	assert_true(region->cap_offset);
+	n = vfio_info_chain(dev, VFIO_CHAIN_IOMMU, 0, raw, sizeof(raw));
+	if (n < 0)
+		fail_msg("%s", vfio_last_error(dev)->what);
+	assert_true(iommu->iova_pgsizes & PAGE);
+	assert_true(find_in_chain(raw, n, iommu->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE));
+	assert_true(vfio_info_chain(dev, VFIO_CHAIN_IOMMU, 0, raw, sizeof(*iommu)) >
+		    (ssize_t)sizeof(*iommu));
+	assert_int_equal(vfio_info_chain(dev, 3, 0, raw, sizeof(raw)), -EINVAL);
+	assert_int_equal(vfio_info_chain(dev, VFIO_CHAIN_REGION, 0, raw, 16), -EINVAL);
+	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_ARGUMENT);
+	assert_int_equal(vfio_info_chain(dev, VFIO_CHAIN_REGION, 99, raw, sizeof(raw)), -EINVAL);
+	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_SYSTEM);
+}
+
 /* ---- passed descriptors --------------------------------------------------------------------- */
 
 /* Opens the node that the library would open, as somebody else would who hands it on. */
@@ -407,6 +459,7 @@ int main(int argc, char **argv)
 		TEST(one_group),
 		TEST(hot_reset),
 		TEST(low_power),
+		TEST(own_words),
 		TEST(passed),
 		TEST(tokens),
 		TEST(tokens_of_no_use),

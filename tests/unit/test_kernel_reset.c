@@ -147,6 +147,7 @@ static void refused_by_the_kernel(void **state)
 static void not_of_others(void **state)
 {
 	struct vfio_hot_reset_device list[1];
+	struct vfio_device_info info;
 	struct vfio_dev *dev;
 
 	fake_begin();
@@ -155,6 +156,8 @@ static void not_of_others(void **state)
 	assert_int_equal(vfio_hot_reset(dev), -ENOTSUP);
 	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_UNSUPPORTED);
 	assert_int_equal(vfio_hot_reset_info(dev, list, 1), -ENOTSUP);
+	assert_int_equal(vfio_info_chain(dev, VFIO_CHAIN_DEVICE, 0, &info, sizeof(info)), -ENOTSUP);
+	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_UNSUPPORTED);
 }
 
 /* ---- low power ------------------------------------------------------------------------------ */
