@@ -138,7 +138,7 @@ static struct json_object *mapped(const struct device *d)
 
 static struct json_object *isolation(const struct device *d)
 {
-	return SERVED(d, isolation);
+	return d->unguarded ? value_string("none") : SERVED(d, isolation);
 }
 
 static struct json_object *tainted(const struct device *d)

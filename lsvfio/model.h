@@ -176,6 +176,7 @@ struct device {
 	struct identity id;
 	char *driver;
 	int64_t group;		/* IOMMU group, -1: none */
+	bool unguarded;		/* it is one that the kernel has invented: nothing isolates the device */
 	struct tainted tainted;
 	struct pci_address address;	/* KIND_PCI */
 	struct served *served;		/* KIND_VFIOD */

@@ -88,6 +88,16 @@ static void read_identity(struct device *d, int dir)
 		d->id.subsystem = (uint16_t)value;
 }
 
+/* Without an IOMMU the kernel can invent a group for each device, and says so in the group's name. */
+static bool is_invented(int dir)
+{
+	static const char invented[] = "vfio-noiommu\n";
+	char name[sizeof(invented)];
+
+	return sysfs_read(dir, "iommu_group/name", name, sizeof(name), NULL) == sizeof(invented) - 1 &&
+	       !memcmp(name, invented, sizeof(invented) - 1);
+}
+
 static void read_group(struct device *d, int dir)
 {
 	char *name = sysfs_link(dir, "iommu_group"), *end;
@@ -99,6 +109,7 @@ static void read_group(struct device *d, int dir)
 	group = strtoul(name, &end, 10);
 	if (name[0] >= '0' && name[0] <= '9' && !*end && !errno && group <= INT32_MAX)
 		d->group = (int64_t)group;
+	d->unguarded = d->group >= 0 && is_invented(dir);
 	free(name);
 }
 
@@ -285,6 +296,9 @@ int pci_show(struct device_list *list, const char *root, const struct pci_addres
 	d = bus < 0 ? NULL : device_at(bus, folder, &dir);
 	if (d) {
 		device_describe(d);
+		if (d->unguarded)
+			d->description->isolation = (struct isolation){ memory_copy("none"),
+									memory_copy("none") };
 		read_resources(d, dir);
 		read_config(d, dir);
 		count_irqs(d->description);

@@ -162,7 +162,9 @@ static void print_summary(const struct device *d, const struct look *look)
 	row(table, "tainted", taint_text(&d->tainted));
 	identity_rows(table, &d->id);
 	row(table, "driver", memory_copy(d->driver));
-	row(table, "IOMMU group", d->group < 0 ? NULL : memory_printf("%" PRId64, d->group));
+	row(table, "IOMMU group", d->group < 0 ? NULL :
+	    named(memory_printf("%" PRId64, d->group),
+		  d->unguarded ? "which the kernel has invented: there is no IOMMU" : NULL));
 	served_rows(table, d->served);
 	row(table, "back end", memory_copy(d->description->backend));
 	row(table, "flags", flag_names(device_flags, d->description->flags));

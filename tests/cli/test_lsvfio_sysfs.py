@@ -121,6 +121,25 @@ def test_the_observer_sees_the_same(name):
     assert {i["name"]: i["count"] for i in seen["irqs"]}.items() >= counts.items()
 
 
+@pytest.mark.parametrize("name, isolation", [
+    ("vfio-noiommu\n", "none"), ("vfio-noiommu", None), ("vfio-noiommu\n\n", None), ("", None),
+    ("other\n", None)])
+def test_a_group_that_the_kernel_has_invented(tree, name, isolation):
+    """Its number is no promise."""
+    group = tree.parents[3] / "kernel" / "iommu_groups" / "5"
+    group.mkdir(parents=True)
+    (group / "name").write_text(name)
+    (tree / "iommu_group").unlink()
+    (tree / "iommu_group").symlink_to(group)
+    args = ("--no-vfiod", "--sysfs", tree.parents[3])
+    listed = {d["device"]: d for d in devices(*args, "-o", "DEVICE,GROUP,ISOLATION")}
+    assert listed[tree.name] == {"device": tree.name, "group": 5, "isolation": isolation}
+    assert all(d["isolation"] is None for d in listed.values() if d["device"] != tree.name)
+    (device,) = devices(*args, tree.name)
+    assert device["isolation"] == (isolation and {"dma": "none", "interrupts": "none"})
+    assert ("invented" in lsvfio(*args, tree.name).stdout) == (isolation is not None)
+
+
 def test_the_observer_refuses_lies(tree):
     (tree / "resource").write_text("noise\n")
     run = lsvfio(f"sysfs:{tree}")

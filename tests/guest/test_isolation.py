@@ -92,7 +92,9 @@ def shown(machine, name):
 
 def test_the_mode_is_there(machine):
     assert right(machine, 'mode').strip() == 'Y'
-    assert shown(machine, 'clean')['tainted'] is None
+    clean = shown(machine, 'clean')
+    assert (clean['tainted'], clean['driver']) == (None, 'vfio-pci')
+    assert clean['isolation'] == {'dma': 'none', 'interrupts': 'none'}, 'its group is invented'
 
 
 def test_without_a_server(machine):
