@@ -25,6 +25,14 @@ class Device:
         while at >= 0x40 and at not in self.caps.values():
             self.caps.setdefault(self.raw[at], at)
             at = self.raw[at + 1] & ~3
+        self.extended = []      # offsets and IDs
+        at = 0x100 if len(self.raw) > 0x100 and self.dword(0x100) else 0
+        while at >= 0x100 and len(self.extended) < 100:
+            self.extended.append((at, self.dword(at) & 0xffff))
+            at = self.dword(at) >> 20 & ~3
+
+    def dword(self, at):
+        return int.from_bytes(self.raw[at:at + 4], 'little')
 
     def follow(self, answer):
         """What an answer changes."""
@@ -48,8 +56,8 @@ class Device:
         at = self.caps.get(known_differences.MSIX)
         if at is None:
             return False
-        count = int.from_bytes(self.raw[at + 2:at + 4], 'little') % 0x800 + 1
-        place = int.from_bytes(self.raw[at + 4:at + 8], 'little')
+        count = (self.dword(at) >> 16) % 0x800 + 1
+        place = self.dword(at + 4)
         table = place & ~7
         return region == place & 7 and table <= offset and offset + width <= table + 16 * count
 
@@ -91,7 +99,7 @@ def answers_of(text):
         if line.startswith('raw '):
             before = line == 'raw before'
         elif before and re.match('[0-9a-f]{4}:', line):
-            yield Answer('raw before', line.replace(': ', ' = '))
+            yield Answer('before', 'raw ' + line.replace(': ', ' = '))
         elif line.startswith(('# section', '# step')):
             step = line[2:]
         elif ' = ' in line:

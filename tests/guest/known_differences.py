@@ -8,6 +8,7 @@ import dataclasses
 import typing
 
 PM, VPD, MSI, PCIX, MSIX = 0x01, 0x03, 0x05, 0x07, 0x11
+DVSEC = 0x23                    # extended
 
 
 @dataclasses.dataclass
@@ -53,6 +54,19 @@ def msi_masks(device):
     return {at + (0x10 if device.raw[at + 2] & 0x80 else 0x0c) + i: 0xff for i in range(4)}
 
 
+def abutting(device):
+    """The pointer of a vendor's extended capability that begins where another ends."""
+    ends = {at + (device.dword(at + 4) >> 20) for at, number in device.extended if number == DVSEC}
+    return {at + 2 + i: bits for at, number in device.extended if number == DVSEC and at in ends
+            for i, bits in enumerate((0xf0, 0xff))}
+
+
+def first_vendor(device):
+    """The header of a vendor's extended capability that is the first."""
+    return {at + i: 0xff for at, number in device.extended if (at, number) == (0x100, DVSEC)
+            for i in range(4)}
+
+
 def pair(word, theirs, ours):
     """The kernel's answer to a call about this index, and ours."""
     return lambda device, kernel, virtual: kernel.words[0] == word and \
@@ -86,6 +100,7 @@ BITS = (
     Bits("MSI's mask bits are the driver's alone", ('R', 'hw'), msi_masks),
     Bits('Bits that writing ones clears can be cleared', ('R', 'hw'),
          after(PCIX, {6: 0x0c, 7: 0x20})),
+    Bits('Abutting capabilities of one ID are two', ('R',), abutting),
     Bits('A device that wakes keeps what is written beside the power state', ('R', 'hw'),
          after(PM, {5: 0x7e})),
     Bits('More is restored when a device wakes', ('R', 'hw'),
@@ -98,6 +113,8 @@ BITS = (
          lambda device: {5: 0x04} if device.enabled else {}),
     Bits('hardware: vital product data are moved in other steps', ('hw',),
          after(VPD, {2 + i: 0xff for i in range(6)})),
+    # Of versions.
+    Bits("vendors' extended capabilities are hidden", ('R',), first_vendor, until=(6, 4)),
 )
 
 ANSWERS = (

@@ -5,6 +5,7 @@
 #define VPD	0x03
 #define VENDOR	0x09
 #define EXPRESS 0x10
+#define DOE	(0x10000 | 0x2e)
 #define AF	0x13
 #define VIRTIO	0x1af4
 
@@ -124,14 +125,23 @@ uint64_t pick_value(const struct session *s, struct chance *c, uint64_t offset, 
 	return one_in(c, 12) ? value : value & ~slow;
 }
 
-/* The window that virtio has into its BARs is a way to registers behind them. */
+/*
+ * The window that virtio has into its BARs is a way to registers behind them; and what was put into
+ * the mailbox of data object exchange cannot be taken back.
+ */
+static bool is_closed(const struct session *s, const struct place *place)
+{
+	return place->id == DOE ||
+	       (place->id == VENDOR && hw16(s, 0) == VIRTIO && s->hw[place->at + 3] == 5);
+}
+
 bool may_write(const struct places *p, const struct session *s, uint64_t offset, unsigned width)
 {
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct place *place = &p->list[i];
 
-		if (place->id == VENDOR && hw16(s, 0) == VIRTIO && s->hw[place->at + 3] == 5 &&
-		    offset < place->at + place->length && offset + width > place->at)
+		if (offset < place->at + place->length && offset + width > place->at &&
+		    is_closed(s, place))
 			return false;
 	}
 	return true;

@@ -22,6 +22,7 @@ sys.dont_write_bytecode = True
 import differences  # noqa: E402
 import guest  # noqa: E402
 import made  # noqa: E402
+import record  # noqa: E402
 
 DEFAULT_STEPS = 500
 STEPS = int(os.environ.get('VFIO_DIFFER_STEPS', DEFAULT_STEPS))
@@ -30,7 +31,8 @@ ONLY = os.environ.get('VFIO_DIFFER_ONLY', '')
 WANTED = os.environ.get('VFIO_DIFFER_DEVICES', '')
 KEEP = os.environ.get('VFIO_DIFFER_KEEP', '')
 
-# Where a device is, and what QEMU needs beside it. A port is a PCI Express port of its own.
+# Where a device is (an address is one that QEMU leaves no choice of), and what QEMU needs beside it. A port
+# is a PCI Express port of its own.
 DEVICES = {
     'edu': ('root', 'edu'),
     'edu-behind-bridge': ('bridge', 'edu'),
@@ -62,6 +64,7 @@ DEVICES = {
     'rocker': ('root', 'rocker,name=sw1'),
     'i82559c': ('bridge', 'i82559c,netdev=n5', '-netdev', 'user,id=n5'),
     'mptsas': ('bridge', 'mptsas1068'),
+    'cxl': ('0000:0d:00.0', 'cxl-type3,memdev=cxl,lsa=label,bus=upper', *record.CXL),
 }
 DEVICES |= {f'made-{name}': ('root', 'x-pci-proxy-dev,fd={fd}', '-object',
                              'memory-backend-memfd,id=ram,size=512M,share=on',
@@ -114,6 +117,10 @@ def machine_of(names):
             arguments += ['-device', f'{device},bus=bridge,addr={slot["bridge"]}']
             places[name] = f'$(behind 0000:00:02.0 {slot["bridge"]:02x})'
             slot['bridge'] += 1
+            continue
+        if kind not in ('root', 'port'):
+            arguments += ['-device', device]
+            places[name] = kind
             continue
         at = slot['root']
         slot['root'] += 1
