@@ -149,7 +149,7 @@ def answers(tmp_path_factory):
         ''.join(f'both {name} {places[name]}\n' for name in NAMES)
     steps, console = guest.boot(tmp_path_factory.mktemp('guest'), arguments, {}, script,
                                 ['tests/guest/differ'], [end.fileno() for end in ends],
-                                guest.TIMEOUT + STEPS * len(SEEDS) // 10)
+                                timeout=guest.TIMEOUT + STEPS * len(SEEDS) // 10)
     said = {name: unpack(result) for name, result in steps.items()}
     for name in said if KEEP else ():
         pathlib.Path(KEEP, name).write_text(said[name])
