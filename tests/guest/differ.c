@@ -2,9 +2,11 @@
 /* Asks a device a sequence of things by chance, and prints what it answers. See README.
  *
  *	differ kernel|virtual BDF SEED COUNT [STEP...]
+ *	differ hold BDF
  *
  * With STEPs only those of the COUNT are done. In the folder of the process a file BDF keeps the
- * bytes that the device's configuration space has at first: each run begins with these.
+ * bytes that the device's configuration space has at first: each run begins with these. `hold` is for a
+ * physical function: its virtual one is there for as long as the process is.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "parent.h"
 #include "steps.h"
 #include "trace.h"
 #include "virtual.h"
@@ -100,29 +103,57 @@ static bool is_wanted(unsigned number, int n, char **steps)
 	return n == 0;
 }
 
-int main(int argc, char **argv)
+/* A virtual function is opened with the token that its physical one was given. */
+static const char *token_of(const char *bdf)
+{
+	int fd = open_attribute(bdf, "physfn", O_PATH);
+
+	if (fd < 0)
+		return NULL;
+	close(fd);
+	return parent_token;
+}
+
+static void hold(const char *bdf)
+{
+	static struct session parent;
+
+	parent_open(&parent, bdf);
+	parent_enable(bdf);
+	pause();
+}
+
+static void ask(const struct road *road, const char *bdf, int argc, char **argv)
 {
 	static struct session session;
 	struct steps steps;
+	uint64_t seed = strtoull(argv[0], NULL, 0);
+	unsigned count = (unsigned)strtoul(argv[1], NULL, 10);
 
-	if (argc < 5) {
-		fprintf(stderr, "usage: differ kernel|virtual BDF SEED COUNT [STEP...]\n");
-		return 2;
-	}
-	alarm(DEADLINE);
-	uint64_t seed = strtoull(argv[3], NULL, 0);
-	unsigned count = (unsigned)strtoul(argv[4], NULL, 10);
-	bool ours = !strcmp(argv[1], "virtual");
-	print_head("device", argv[2]);
-	begin(argv[2]);
-	session_open(&session, ours ? &virtual_road : &kernel_road, argv[2], argv[2], NULL);
+	print_head("device", bdf);
+	begin(bdf);
+	session_open(&session, road, bdf, bdf, token_of(bdf));
 	steps_init(&steps, &session);
 	record_info(&session);
 	section("steps");
 	for (unsigned i = 0; i < count; i++)
-		if (is_wanted(i, argc - 5, argv + 5))
+		if (is_wanted(i, argc - 2, argv + 2))
 			steps_do(&steps, seed, i);
 	printf("# end\n");
 	session_close(&session);
+}
+
+int main(int argc, char **argv)
+{
+	alarm(DEADLINE);
+	if (argc == 3 && !strcmp(argv[1], "hold")) {
+		hold(argv[2]);
+	} else if (argc >= 5) {
+		ask(strcmp(argv[1], "virtual") ? &kernel_road : &virtual_road, argv[2], argc - 3,
+		    argv + 3);
+	} else {
+		fprintf(stderr, "usage: differ kernel|virtual BDF SEED COUNT [STEP...]\n");
+		return 2;
+	}
 	return 0;
 }

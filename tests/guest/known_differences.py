@@ -111,6 +111,8 @@ BITS = (
     Bits('hardware: MSI-X is enabled', ('hw',), after(MSIX, {3: 0x80})),
     Bits('hardware: INTx is disabled, once an interrupt was enabled', ('hw',),
          lambda device: {5: 0x04} if device.enabled else {}),
+    Bits('hardware: a virtual function has no memory enable', ('hw',),
+         lambda device: {4: 0x02} if device.dword(0) == 0xffffffff else {}),
     Bits('hardware: vital product data are moved in other steps', ('hw',),
          after(VPD, {2 + i: 0xff for i in range(6)})),
     # Of versions.

@@ -25,7 +25,7 @@ import made  # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = {
     'record': ('record.c', 'session.c', 'trace.c', 'config.c', 'capabilities.c', 'interrupts.c',
-               'asserts.c', 'hardware.c', 'output.c'),
+               'asserts.c', 'hardware.c', 'output.c', 'parent.c'),
     'dma': ('dma.c', 'container.c', 'container_rows.c', 'container_random.c', 'ioas.c',
             'ioas_rows.c', 'ioas_random.c', 'output.c'),
 }

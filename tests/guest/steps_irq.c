@@ -72,8 +72,10 @@ static bool is_of_version(const struct steps *steps, const struct irq_set *set)
 {
 	uint64_t end = (uint64_t)set->start + set->count;
 
-	if (!steps->fixed || set->index == 0 || set->index > 2)
+	if (!steps->fixed || set->index == 0)
 		return false;
+	if (set->index > 2)
+		return set->used && set->data[0] == FD_LESS;
 	if (steps->enabled)
 		return set->index == steps->active && end > steps->enabled;
 	return !set->count && set->start;

@@ -32,7 +32,7 @@ WANTED = os.environ.get('VFIO_DIFFER_DEVICES', '')
 KEEP = os.environ.get('VFIO_DIFFER_KEEP', '')
 
 # Where a device is (an address is one that QEMU leaves no choice of), and what QEMU needs beside it. A port
-# is a PCI Express port of its own.
+# is a PCI Express port of its own; virtual: so is that of a physical function.
 DEVICES = {
     'edu': ('root', 'edu'),
     'edu-behind-bridge': ('bridge', 'edu'),
@@ -50,6 +50,8 @@ DEVICES = {
              'file=null-co://,if=none,id=d1,format=raw'),
     'nvme-pf': ('port', 'nvme,serial=2,subsys=subsystem,sriov_max_vfs=2,sriov_vq_flexible=4,'
                         'sriov_vi_flexible=2', '-device', 'nvme-subsys,id=subsystem'),
+    'nvme-vf': ('virtual', 'nvme,serial=3,subsys=other,sriov_max_vfs=2,sriov_vq_flexible=4,'
+                           'sriov_vi_flexible=2', '-device', 'nvme-subsys,id=other'),
     'e1000e': ('port', 'e1000e,netdev=n2', '-netdev', 'user,id=n2'),
     'virtio-net': ('port', 'virtio-net-pci,netdev=n3,disable-legacy=on,iommu_platform=on',
                    '-netdev', 'user,id=n3'),
@@ -95,6 +97,19 @@ both() {
 	done
 }
 
+# virtual NAME ADDRESS: the same of a virtual function, while somebody has its physical one
+virtual() {
+	echo Y > /sys/module/vfio_pci/parameters/enable_sriov
+	bind "$2" vfio-pci
+	differ hold "$2" &
+	for i in $(seq 100); do
+		[ -e "/sys/bus/pci/devices/$2/virtfn0/driver" ] && break
+		sleep 0.1
+	done
+	both "$1" "$(basename "$(readlink "/sys/bus/pci/devices/$2/virtfn0")")"
+	kill $!
+}
+
 behind() {
 	(cd "/sys/bus/pci/devices/$1" && echo 0000:??:$2.0)
 }
@@ -118,19 +133,19 @@ def machine_of(names):
             places[name] = f'$(behind 0000:00:02.0 {slot["bridge"]:02x})'
             slot['bridge'] += 1
             continue
-        if kind not in ('root', 'port'):
+        if ':' in kind:
             arguments += ['-device', device]
             places[name] = kind
             continue
         at = slot['root']
         slot['root'] += 1
-        if kind == 'port':
+        if kind != 'root':
             arguments += ['-device', f'pcie-root-port,id=port{at},bus=pcie.0,addr={at:x},'
                                      f'chassis={at}']
             places[name] = f'$(behind 0000:00:{at:02x}.0 00)'
         else:
             places[name] = f'0000:00:{at:02x}.0'
-        bus = f'port{at},addr=0' if kind == 'port' else f'pcie.0,addr={at:x}'
+        bus = f'pcie.0,addr={at:x}' if kind == 'root' else f'port{at},addr=0'
         arguments += ['-device', f'{device},bus={bus}']
     return arguments, places, ends
 
@@ -146,7 +161,8 @@ def answers(tmp_path_factory):
         pytest.exit(guest.missing(), 77)     # meson's number for a test that was skipped
     arguments, places, ends = machine_of(NAMES)
     script = BEGIN + f'STEPS={STEPS}\nSEEDS="{" ".join(SEEDS)}"\nONLY="{ONLY}"\n' + \
-        ''.join(f'both {name} {places[name]}\n' for name in NAMES)
+        ''.join(f'{"virtual" if DEVICES[name][0] == "virtual" else "both"} {name} {places[name]}\n'
+                for name in NAMES)
     steps, console = guest.boot(tmp_path_factory.mktemp('guest'), arguments, {}, script,
                                 ['tests/guest/differ'], [end.fileno() for end in ends],
                                 timeout=guest.TIMEOUT + STEPS * len(SEEDS) // 10)
