@@ -408,6 +408,77 @@ static void memory_that_has_moved(void **state)
 	assert_refused(b, vfio_dma_recheck(b->dev), ESTALE, VFIO_E_MOVED, "no longer");
 }
 
+/* ---- by chance ------------------------------------------------------------------------------ */
+
+#define BUFFERS 64u
+#define STEPS   3000u
+
+static uint8_t wild[BUFFERS][4 * PAGE];
+
+/* Something like a buffer: of the library's, or the caller's, as it is or by a window. */
+static int get_any(struct both *b, struct vfio_dma *dma, unsigned int i)
+{
+	size_t size = 1 + rand() % (rand() % 4 ? PAGE : 4 * PAGE);
+
+	if (rand() % 2)
+		return vfio_dma_alloc(b->dev, dma, size, VFIO_DMA_RW);
+	*dma = (struct vfio_dma){
+		.vaddr = wild[i], .iova = VFIO_IOVA_ANY, .size = size, .fd = -1,
+		.prot = VFIO_DMA_RW, .flags = VFIO_DMA_BOUNCE,
+	};
+	return vfio_dma_map(b->dev, dma);
+}
+
+/* Whatever is there has bytes of its own, and the device finds them. */
+static void assert_its_own(struct both *b, const struct vfio_dma *dma, uint8_t byte)
+{
+	size_t at = rand() % dma->size;
+
+	((uint8_t *)dma->vaddr)[at] = byte;
+	assert_int_equal(vfio_dma_sync_for_device(b->dev, dma, at, 1), 0);
+	vfio_write8(b->dev, 0, MODEL_BYTES, ~byte);
+	assert_int_equal(model_dma(b, MODEL_DMA_READ, dma->iova + at, 1), 0);
+	assert_int_equal(vfio_read8(b->dev, 0, MODEL_BYTES), byte);
+	vfio_write8(b->dev, 0, MODEL_BYTES, byte + 1);
+	assert_int_equal(model_dma(b, MODEL_DMA_WRITE, dma->iova + at, 1), 0);
+	assert_int_equal(vfio_dma_sync_for_cpu(b->dev, dma, at, 1), 0);
+	assert_int_equal(((uint8_t *)dma->vaddr)[at], (uint8_t)(byte + 1));
+}
+
+static void assert_apart(const struct vfio_dma *dma, unsigned int n)
+{
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		assert_false(i != n && dma[i].size && dma[i].iova < dma[n].iova + dma[n].size &&
+			     dma[n].iova < dma[i].iova + dma[i].size);
+}
+
+static void random_work(void **state)
+{
+	struct vfio_dma dma[BUFFERS] = { { .size = 0 } };
+	struct both *b = *state;
+
+	srand(7);
+	ram.layout = SMALL;
+	for (unsigned int step = 0; step < STEPS; step++) {
+		unsigned int i = rand() % BUFFERS;
+
+		if (dma[i].size) {
+			assert_its_own(b, &dma[i], step);
+			if (rand() % 3 == 0)
+				assert_int_equal(vfio_dma_free(b->dev, &dma[i]), 0);
+		} else if (get_any(b, &dma[i], i) == 0) {
+			assert_apart(dma, i);
+		} else {
+			assert_record(vfio_last_error(b->dev), ENOMEM, VFIO_E_SCATTERED);
+			dma[i].size = 0;
+		}
+	}
+	assert_int_equal(vfio_dma_recheck(b->dev), 0);
+	for (unsigned int i = 0; i < BUFFERS; i++)
+		assert_int_equal(vfio_dma_free(b->dev, &dma[i]), 0);
+	assert_int_equal(count_maps(b), 0);
+}
+
 /* ---- spaces --------------------------------------------------------------------------------- */
 
 /* A device that takes any address has the same as one that does not. */
@@ -453,6 +524,7 @@ int main(void)
 		TEST(memory_that_moves_at_first),
 		TEST(pieces),
 		TEST(memory_that_has_moved),
+		TEST(random_work),
 		TEST(one_space_for_both_kinds),
 	};
 
