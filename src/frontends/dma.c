@@ -196,6 +196,8 @@ static void forget_one(struct vfio_space *s, const struct range *range)
 {
 	struct dma_entry *e = range->value;
 
+	if (s->bounces.count)
+		bounce_drop(s, range->start, range->last);
 	s->bytes -= e->dma.size;
 	entry_free(s, e);
 	range_map_erase(&s->maps, range->start);

@@ -238,6 +238,24 @@ static void each_way_out(void **state)
 	assert_int_equal(vfio_dma_map(b->dev, &dma), 0);	/* and vfio_close() */
 }
 
+/* A window that is a map by itself, unmapped as such: nothing is left that could be copied to. */
+static void unmapped_as_a_map(void **state)
+{
+	static uint8_t large[512 << 10];
+	struct both *b = *state;
+	struct vfio_dma dma = {
+		.vaddr = large, .iova = VFIO_IOVA_ANY, .size = sizeof(large), .fd = -1,
+		.prot = VFIO_DMA_RW, .flags = VFIO_DMA_BOUNCE,
+	}, again = dma;
+
+	assert_int_equal(vfio_dma_map(b->dev, &dma), 0);
+	assert_int_equal(vfio_dma_unmap(b->dev, dma.iova, dma.size), 0);
+	assert_refused(b, vfio_dma_sync_for_device(b->dev, &dma, 0, 1), ENOENT, VFIO_E_NOT_MAPPED);
+	assert_refused(b, vfio_dma_free(b->dev, &dma), ENOENT, VFIO_E_NOT_MAPPED);
+	assert_int_equal(vfio_dma_map(b->dev, &again), 0);
+	assert_int_equal(again.iova, dma.iova);
+}
+
 static void in_a_space(void **state)
 {
 	struct both *b = *state, other;
@@ -272,6 +290,7 @@ int main(void)
 		TEST(what_cannot_bounce),
 		TEST(few_address_bits),
 		TEST(each_way_out),
+		TEST(unmapped_as_a_map),
 		TEST(in_a_space),
 	};
 
