@@ -169,18 +169,18 @@ static int allow_limits(scmp_filter_ctx filter)
 }
 
 /*
- * Memory for a device without an IOMMU is held by the library. As a buffer of a ring, if it may make
- * one, which here it may not: what a ring then does, no filter sees. So it is locked. Where it is,
- * iommufd may tell.
+ * Memory for a device without an IOMMU is held by the library: as a buffer of a ring that it has made
+ * beforehand, and that is good for nothing else, or by a lock. Where it is, iommufd may tell.
  */
-static int allow_locking(scmp_filter_ctx filter)
+static int allow_holding(scmp_filter_ctx filter)
 {
 	static const unsigned int asked[] = {
 		0x3b85,		/* IOMMU_IOAS_MAP */
 		0x3b86,		/* IOMMU_IOAS_UNMAP */
 		0x3b95,		/* IOMMU_IOAS_NOIOMMU_GET_PA */
 	};
-	int ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_setup), 0);
+	int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_register), 1,
+				   SCMP_A1(SCMP_CMP_EQ, IORING_REGISTER_BUFFERS_UPDATE, 0));
 
 	if (ret == 0)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mlock), 0);
@@ -201,7 +201,7 @@ static int allow_backend(scmp_filter_ctx filter, const char *backend)
 	if (ret == 0 && (kernel || noiommu || uio))
 		ret = allow_limits(filter);
 	if (ret == 0 && (noiommu || uio))
-		ret = allow_locking(filter);
+		ret = allow_holding(filter);
 	/* Its interrupts come by a ring that is not registered. */
 	return ret == 0 && uio ? seccomp_rule_add(filter, SCMP_ACT_ALLOW,
 						  SCMP_SYS(io_uring_enter), 0) : ret;

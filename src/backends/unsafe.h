@@ -14,6 +14,7 @@
 #include "base/range_map.h"
 #include "contract.h"
 #include "iommu/physical.h"
+#include "iommu/pin.h"
 
 /* ---- unsafe.c ------------------------------------------------------------------------------- */
 
@@ -49,6 +50,7 @@ int unsafe_check_domain(const struct kernel_roots *roots, const char *bdf, struc
 
 struct unsafe_maps {
 	struct physical_source *source;
+	struct pins pins;
 	struct range_map maps;		/* the word is the direction, the value struct unsafe_map */
 	uint64_t bytes;			/* that are mapped */
 };

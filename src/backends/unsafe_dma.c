@@ -11,7 +11,6 @@
 #include "backends/unsafe.h"
 #include "base/error.h"
 #include "iommu/memory.h"
-#include "iommu/pin.h"
 #include "iommu/space.h"
 
 typedef unsigned long long ull;
@@ -29,12 +28,13 @@ struct unsafe_map {
 int unsafe_maps_open(struct unsafe_maps *m, struct vfio_error *err)
 {
 	range_map_init(&m->maps);
+	pins_open(&m->pins);
 	return physical_open(&m->source, err);
 }
 
-static void release(struct unsafe_map *u)
+static void release(struct unsafe_maps *m, struct unsafe_map *u)
 {
-	pin_release(&u->pin);
+	pin_release(&m->pins, &u->pin);
 	if (u->is_own)
 		munmap(u->vaddr, u->size);
 	free(u);
@@ -48,7 +48,7 @@ static uint64_t forget(struct unsafe_maps *m, uint64_t iova, uint64_t last)
 
 	while (range_map_step(&m->maps, &walk, &r)) {
 		bytes += r.last - r.start + 1;
-		release(r.value);
+		release(m, r.value);
 		range_map_erase(&m->maps, r.start);
 	}
 	range_map_reap(&m->maps);
@@ -60,6 +60,7 @@ void unsafe_maps_close(struct unsafe_maps *m)
 {
 	forget(m, 0, UINT64_MAX);
 	range_map_finish(&m->maps);
+	pins_close(&m->pins);
 	physical_close(m->source);
 	m->source = NULL;
 }
@@ -90,23 +91,30 @@ static int find_memory(const struct dma_map *map, struct unsafe_map *u, struct v
 	return 0;
 }
 
-/* Locked, too, memory is there, unless it is none. */
-static int hold(struct unsafe_maps *m, struct unsafe_map *u, struct vfio_error *err)
+/* The kernel counts what is locked, and not all that is pinned. */
+static int check_limit(const struct unsafe_maps *m, const struct unsafe_map *u,
+		       struct vfio_error *err)
 {
 	uint64_t limit = kernel_memlock();
-	int r = pin_hold(&u->pin, u->vaddr, u->size);
 
-	if (r == 0)
+	if (u->size <= limit && m->bytes <= limit - u->size)
 		return 0;
-	if (limit == UINT64_MAX || m->bytes + u->size <= limit)
-		return error_set(err, EFAULT, VFIO_E_DMA_MEMORY, VFIO_BY_KERNEL,
-				 "map memory that is there, and writable if the device shall write",
-				 "map of %#zx bytes: there is no such memory at %p, or it cannot be locked",
-				 u->size, u->vaddr);
 	return error_set(err, ENOMEM, VFIO_E_DMA_LIMIT, VFIO_BY_KERNEL,
 			 "raise the memlock limit: ulimit -l, LimitMEMLOCK= of a systemd unit",
 			 "mapping %zu KiB for DMA: the memlock limit is %llu KiB, of which %llu are used "
 			 "by this device", u->size / 1024, (ull)limit / 1024, (ull)m->bytes / 1024);
+}
+
+static int hold(struct unsafe_maps *m, struct unsafe_map *u, struct vfio_error *err)
+{
+	int r = check_limit(m, u, err);
+
+	if (r < 0 || pin_hold(&m->pins, &u->pin, u->vaddr, u->size) == 0)
+		return r;
+	return error_set(err, EFAULT, VFIO_E_DMA_MEMORY, VFIO_BY_KERNEL,
+			 "map memory that is there, and writable if the device shall write",
+			 "map of %#zx bytes: there is no such memory at %p, or it cannot be locked",
+			 u->size, u->vaddr);
 }
 
 /* First it is held, then it is asked where it is: holding may move it, to where it can stay. */
@@ -134,7 +142,7 @@ int unsafe_dma_map(struct unsafe_maps *m, const struct dma_map *map, struct vfio
 	u = malloc(sizeof(*u));
 	if (!u)
 		return error_system(err, ENOMEM, "mapping memory for DMA");
-	*u = (struct unsafe_map){ .size = map->size, .pin = { .ring = -1 } };
+	*u = (struct unsafe_map){ .size = map->size };
 	range.value = u;
 	r = range_map_insert(&m->maps, &range, &other);
 	if (r == -EEXIST)
@@ -148,7 +156,7 @@ int unsafe_dma_map(struct unsafe_maps *m, const struct dma_map *map, struct vfio
 	else if (r != -EEXIST)
 		range_map_erase(&m->maps, map->iova);
 	if (r < 0)
-		release(u);
+		release(m, u);
 	range_map_reap(&m->maps);
 	return r;
 }

@@ -4,29 +4,44 @@
  *
  * mlock(2) is not enough: the kernel moves locked pages, too (compaction, other NUMA nodes, memory
  * that is taken away). What it does not move are pages that it was told a device uses; the way for a
- * program to say so without a device is to register them as a buffer of io_uring.
+ * program to say so without a device is to register them as buffers of a ring of io_uring.
  */
 #ifndef LIBVFIO_IOMMU_PIN_H
 #define LIBVFIO_IOMMU_PIN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* Memory that is held. */
+/* The ring, and which of its buffers are free. */
+struct pins {
+	int ring;			/* -1: there is none, and memory is only locked */
+	uint16_t *free;
+	unsigned int nfree;
+};
+
+/* Memory that is held: by these buffers; none: it is locked, and may move. */
 struct pin {
-	int ring;		/* of io_uring, which pins it; -1: it is only locked, and may move */
+	uint16_t *buffers;
+	unsigned int count;
 };
 
 /*
- * Hold whole pages. Where io_uring is not to be had, or does not take the memory (what cannot be
- * written), they are locked instead. 0, or a negative errno: -ENOMEM beyond the memlock limit, or
- * where no memory is.
+ * Before a process gives up what it may do: later it changes the ring, and makes none. That there is no
+ * ring to be had is no error.
  */
-int pin_hold(struct pin *pin, void *vaddr, size_t size);
+void pins_open(struct pins *p);
+void pins_close(struct pins *p);
+
+/*
+ * Hold whole pages. What the ring does not take (what cannot be written), is locked. 0, or a negative
+ * errno: -ENOMEM beyond the memlock limit, or where no memory is.
+ */
+int pin_hold(struct pins *p, struct pin *pin, void *vaddr, size_t size);
 
 /*
  * Locked memory stays locked until it is unmapped: the program may have locked it, too, and locks are
  * not counted.
  */
-void pin_release(struct pin *pin);
+void pin_release(struct pins *p, struct pin *pin);
 
 #endif

@@ -2,6 +2,7 @@
 /* Where memory physically is: the sources, real and made up, and what is made of what they say. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,13 +250,15 @@ static void this_process(void **state)
 	struct physical_source *source;
 	struct physical_segment s[2];
 	struct vfio_error err;
+	struct pins pins;
 	struct pin pin;
 	int r;
 
+	pins_open(&pins);
 	assert_int_equal(physical_open(&source, &err), 0);
 	assert_refused(source->segments(source, memory, PAGE, s, 1, &err), &err, EFAULT,
 		       VFIO_E_DMA_MEMORY, "not touched");
-	assert_int_equal(pin_hold(&pin, memory, 2 * PAGE), 0);
+	assert_int_equal(pin_hold(&pins, &pin, memory, 2 * PAGE), 0);
 	r = source->segments(source, memory, 2 * PAGE, s, 2, &err);
 	if (!capability_have(CAP_SYS_ADMIN) || !capability_is_initial()) {
 		assert_refused(r, &err, EPERM, VFIO_E_UNSAFE, "CAP_SYS_ADMIN");
@@ -264,7 +268,8 @@ static void this_process(void **state)
 		assert_true(s[0].address != 0);
 		assert_int_equal(s[0].size + (r == 2 ? s[1].size : 0), 2 * PAGE);
 	}
-	pin_release(&pin);
+	pin_release(&pins, &pin);
+	pins_close(&pins);
 	physical_close(source);
 	munmap(memory, 2 * PAGE);
 }
@@ -286,18 +291,38 @@ static long status_of(const char *name)
 	return n;
 }
 
+/* Some kernels take their time to let go. */
+static void wait_until_status(const char *name, long value)
+{
+	for (int i = 0; i < 100 && status_of(name) != value; i++)
+		usleep(50000);
+	assert_int_equal(status_of(name), value);
+}
+
 static void pinned(void **state)
 {
 	uint8_t *memory = memory_of(8 * PAGE);
 	long before = status_of("VmPin:");
-	struct pin pin;
+	struct pins pins;
+	struct pin a, b;
 
-	assert_int_equal(pin_hold(&pin, memory, 8 * PAGE), 0);
-	if (pin.ring < 0)
+	pins_open(&pins);
+	assert_int_equal(pin_hold(&pins, &a, memory, 4 * PAGE), 0);
+	assert_int_equal(pin_hold(&pins, &b, memory + 4 * PAGE, 4 * PAGE), 0);
+	if (!a.count) {
+		pins_close(&pins);
 		skip();			/* the system allows no rings */
+	}
+	assert_true(a.count == 1 && b.count == 1 && a.buffers[0] != b.buffers[0]);
 	assert_int_equal(status_of("VmPin:") - before, 32);
-	pin_release(&pin);
-	assert_int_equal(status_of("VmPin:"), before);
+	pin_release(&pins, &a);
+	wait_until_status("VmPin:", before + 16);
+	assert_int_equal(pin_hold(&pins, &a, memory, 4 * PAGE), 0);
+	assert_int_equal(a.count, 1);
+	pin_release(&pins, &b);
+	pin_release(&pins, &a);
+	wait_until_status("VmPin:", before);
+	pins_close(&pins);
 	munmap(memory, 8 * PAGE);
 }
 
@@ -307,17 +332,21 @@ static void locked(void **state)
 	uint8_t *memory = memory_of(8 * PAGE);
 	struct rlimit limit, none;
 	long before = status_of("VmLck:");
+	struct pins pins;
 	struct pin pin;
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = (struct rlimit){ 0, limit.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(pin_hold(&pin, memory, 8 * PAGE), 0);
+	pins_open(&pins);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(pin.ring, -1);
+	assert_int_equal(pins.ring, -1);
+	assert_int_equal(pin_hold(&pins, &pin, memory, 8 * PAGE), 0);
+	assert_int_equal(pin.count, 0);
 	assert_int_equal(status_of("VmLck:") - before, 32);
-	pin_release(&pin);
+	pin_release(&pins, &pin);
 	assert_int_equal(status_of("VmLck:") - before, 32);
+	pins_close(&pins);
 	munmap(memory, 8 * PAGE);
 	assert_int_equal(status_of("VmLck:"), before);
 }
@@ -326,16 +355,52 @@ static void locked(void **state)
 static void other_memory(void **state)
 {
 	uint8_t *memory = memory_of(2 * PAGE);
+	struct pins pins;
 	struct pin pin;
 
+	pins_open(&pins);
 	assert_int_equal(mprotect(memory, PAGE, PROT_READ), 0);
-	assert_int_equal(pin_hold(&pin, memory, PAGE), 0);
-	assert_int_equal(pin.ring, -1);
-	pin_release(&pin);
+	assert_int_equal(pin_hold(&pins, &pin, memory, PAGE), 0);
+	assert_int_equal(pin.count, 0);
+	pin_release(&pins, &pin);
 	assert_int_equal(mprotect(memory, PAGE, PROT_NONE), 0);
-	assert_int_equal(pin_hold(&pin, memory, 2 * PAGE), -ENOMEM);
-	assert_int_equal(pin.ring, -1);
+	assert_int_equal(pin_hold(&pins, &pin, memory, 2 * PAGE), -ENOMEM);
+	assert_int_equal(pin.count, 0);
+	pins_close(&pins);
 	munmap(memory, 2 * PAGE);
+}
+
+/* One more than the ring has room for is locked. */
+static void more_than_the_ring_takes(void **state)
+{
+	uint8_t *memory = memory_of(PAGE);
+	struct pins pins;
+	struct pin a, b;
+
+	pins_open(&pins);
+	pins.nfree = pins.nfree ? 1 : 0;
+	assert_int_equal(pin_hold(&pins, &a, memory, PAGE), 0);
+	assert_int_equal(pin_hold(&pins, &b, memory, PAGE), 0);
+	assert_int_equal(b.count, 0);
+	pin_release(&pins, &b);
+	pin_release(&pins, &a);
+	pins_close(&pins);
+	munmap(memory, PAGE);
+}
+
+/* Whoever gets hold of the ring can do nothing by it but what it is there for. */
+static void a_ring_for_nothing_else(void **state)
+{
+	struct pins pins;
+
+	pins_open(&pins);
+	if (pins.ring < 0) {
+		pins_close(&pins);
+		skip();
+	}
+	assert_int_equal(syscall(SYS_io_uring_register, pins.ring, IORING_REGISTER_PROBE, NULL, 0), -1);
+	assert_int_equal(errno, EACCES);
+	pins_close(&pins);
 }
 
 /* ---- the call that was proposed ------------------------------------------------------------- */
@@ -454,6 +519,8 @@ int main(void)
 		cmocka_unit_test(pinned),
 		cmocka_unit_test(locked),
 		cmocka_unit_test(other_memory),
+		cmocka_unit_test(more_than_the_ring_takes),
+		cmocka_unit_test(a_ring_for_nothing_else),
 		cmocka_unit_test(the_proposed_call),
 		cmocka_unit_test(a_kernel_without_it),
 	};
