@@ -21,6 +21,7 @@
 #include "backends/backends.h"
 #include "backends/inprocess.h"
 #include "backends/raw.h"
+#include "backends/sysfs_file.h"
 #include "backends/unsafe.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -214,15 +215,27 @@ static int open_node(struct uio *u, const struct kernel_roots *roots, const stru
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-/*
- * There is no way for messages: MSI and MSI-X are not shown, so that drivers take INTx. It is the
- * policy host-lacks, and can be seen, and changed, as such.
- */
-static int lack_messages(struct vfio_function *fn, struct vfio_error *err)
+/* On some boards a pin leads nowhere. */
+static bool has_irq(const struct raw *raw)
 {
-	fn->policy.host_lacks = 1u << VFIO_PCI_MSI_IRQ_INDEX | 1u << VFIO_PCI_MSIX_IRQ_INDEX;
-	fn->policy.lacking = LACKING_HIDE;
-	return function_view(fn);
+	char text[16];
+
+	return sysfs_read_text(raw->folder, "irq", text, sizeof(text)) > 0 && atoi(text) > 0;
+}
+
+/*
+ * There is no way for messages: MSI and MSI-X are not shown, so that drivers take INTx, if there is
+ * that. It is the policy host-lacks, and can be seen as such.
+ */
+static int lack_messages(const struct raw *raw)
+{
+	struct policy *p = &raw->fn->policy;
+
+	p->host_lacks = 1u << VFIO_PCI_MSI_IRQ_INDEX | 1u << VFIO_PCI_MSIX_IRQ_INDEX;
+	if (!has_irq(raw))
+		p->host_lacks |= 1u << VFIO_PCI_INTX_IRQ_INDEX;
+	p->lacking = LACKING_HIDE;
+	return function_view(raw->fn);
 }
 
 static struct uio *new(void)
@@ -262,9 +275,11 @@ static int start(struct uio *u, const struct kernel_roots *roots, const struct k
 	if (r < 0)
 		return r;
 	u->in.fn = raw->fn;
-	uio_irq_open(&u->irq, raw->fn, u->node);
-	r = lack_messages(raw->fn, err);
 	raw->fn->err = &u->in.dev.error;
+	uio_irq_open(&u->irq, raw->fn, u->node);
+	r = lack_messages(raw);
+	if (r < 0 && err)
+		*err = u->in.dev.error;
 	return r;
 }
 

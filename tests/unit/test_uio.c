@@ -17,6 +17,8 @@
 
 #include "backends/uio.h"
 #include "backends/uio_ring.h"
+#include "base/bits.h"
+#include "fake_hardware.h"
 #include "tree.h"
 
 #define SOON 10000
@@ -149,6 +151,154 @@ static void is_closed(void **state)
 	assert_int_equal(write(b->from, "none", 4), 4);
 }
 
+/* ---- the line -------------------------------------------------------------------------------- */
+
+/* A function whose INTx comes by a pipe, which is what UIO's node is to it. */
+struct pin {
+	struct bed bed;
+	struct fake_hardware h;
+	struct vfio_function *fn;
+	struct uio_irq irq;
+};
+
+static int pin_setup(void **state)
+{
+	struct pin *p = calloc(1, sizeof(*p));
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return -1;
+	p->bed.in = ends[0];
+	p->bed.from = ends[1];
+	p->bed.out = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	fake_init(&p->h);
+	*state = p;
+	if (fake_function(&p->fn, &p->h, NULL) < 0)
+		return -1;
+	uio_irq_open(&p->irq, p->fn, p->bed.in);
+	return 0;
+}
+
+static int pin_teardown(void **state)
+{
+	struct pin *p = *state;
+
+	uio_irq_close(&p->irq);
+	vfio_function_free(p->fn);
+	close(p->bed.in);
+	close(p->bed.from);
+	close(p->bed.out);
+	free(p);
+	return 0;
+}
+
+static struct pin *pin_of(void **state)
+{
+	struct pin *p = *state;
+
+	if (!p->irq.ring)
+		skip();
+	return p;
+}
+
+static int set(struct pin *p, uint32_t flags, int fd)
+{
+	const struct irq_request q = { .flags = flags, .count = 1, .fds = &fd };
+
+	return function_set_irqs(p->fn, &q);
+}
+
+static int enable(struct pin *p)
+{
+	return set(p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, p->bed.out);
+}
+
+static void unmask(struct pin *p)
+{
+	assert_int_equal(set(p, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, -1), 0);
+}
+
+static bool is_masked(struct pin *p)
+{
+	return fake_get(&p->h, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE;
+}
+
+/* As uio_pci_generic does it. */
+static void assert_pin(struct pin *p)
+{
+	fake_put(&p->h, PCI_COMMAND, 2,
+		 fake_get(&p->h, PCI_COMMAND, 2) | PCI_COMMAND_INTX_DISABLE);
+	assert_int_equal(write(p->bed.from, "irq", 4), 4);
+}
+
+static void fires_once(void **state)
+{
+	struct pin *p = pin_of(state);
+
+	assert_int_equal(enable(p), 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_false(is_masked(p));
+		unmask(p);			/* of what is not masked: nothing */
+		assert_pin(p);
+		assert_true(comes(&p->bed, SOON));
+		assert_true(is_masked(p));
+		unmask(p);
+	}
+}
+
+static void is_masked_and_disabled(void **state)
+{
+	struct pin *p = pin_of(state);
+	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE;
+
+	assert_int_equal(enable(p), 0);
+	assert_int_equal(set(p, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, -1), 0);
+	assert_true(is_masked(p));
+	assert_pin(p);				/* too late: it is drained, and a level comes again */
+	assert_false(comes(&p->bed, 50));
+	unmask(p);
+	assert_false(is_masked(p));
+	assert_false(comes(&p->bed, 50));
+	assert_int_equal(function_config_write(p->fn, PCI_COMMAND, &command, 2), 2);
+	assert_true(is_masked(p));
+	unmask(p);				/* not while the driver has it disabled */
+	assert_true(is_masked(p));
+	command = PCI_COMMAND_MEMORY;
+	assert_int_equal(function_config_write(p->fn, PCI_COMMAND, &command, 2), 2);
+	assert_false(is_masked(p));
+	assert_pin(p);
+	assert_true(comes(&p->bed, SOON));
+}
+
+static void another_eventfd(void **state)
+{
+	struct pin *p = pin_of(state);
+	int first = p->bed.out, second = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	assert_int_equal(enable(p), 0);
+	p->bed.out = second;
+	assert_int_equal(enable(p), 0);
+	assert_pin(p);
+	assert_true(comes(&p->bed, SOON));
+	p->bed.out = first;
+	assert_false(comes(&p->bed, 0));
+	close(second);
+}
+
+static void without_io_uring(void **state)
+{
+	struct pin *p = *state;
+
+	uio_ring_close(p->irq.ring);
+	p->irq.ring = NULL;
+	p->irq.why = ENOSYS;
+	assert_int_equal(enable(p), -ENOSYS);
+	assert_int_equal(p->fn->err->code, VFIO_E_NO_NOTIFIER);
+	assert_non_null(strstr(p->fn->err->remedy, "io_uring_disabled"));
+	assert_int_equal(set(p, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, -1), -EINVAL);
+	assert_int_equal(enable(p), -ENOSYS);	/* and it is not enabled meanwhile */
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static int open_it(struct tree *t, const char *name)
@@ -184,12 +334,15 @@ static void not_bound(void **state)
 	assert_says(t, open_it(t, BDF), EINVAL, VFIO_E_SYSFS, DEV "/driver", "sysfs");
 }
 
+#define pin(f) cmocka_unit_test_setup_teardown(f, pin_setup, pin_teardown)
 #define ring(f) cmocka_unit_test_setup_teardown(f, ring_setup, ring_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ring(carries_one), ring(is_cancelled), ring(is_full), ring(is_closed),
+		pin(fires_once), pin(is_masked_and_disabled), pin(another_eventfd),
+		pin(without_io_uring),
 		TREE_TEST(names), TREE_TEST(not_bound),
 	};
 
