@@ -141,9 +141,15 @@ static const unsigned int allowed_vfio[] = {
 	0x3b71,		/* VFIO_IOMMU_MAP_DMA */
 	0x3b72,		/* VFIO_IOMMU_UNMAP_DMA */
 	0x3b75,		/* VFIO_DEVICE_FEATURE, VFIO_IOMMU_DIRTY_PAGES */
+	0x3b77,		/* VFIO_DEVICE_ATTACH_IOMMUFD_PT: to the table that tells what was written */
+	0x3b80,		/* IOMMU_DESTROY */
 	0x3b84,		/* IOMMU_IOAS_IOVA_RANGES */
 	0x3b85,		/* IOMMU_IOAS_MAP */
 	0x3b86,		/* IOMMU_IOAS_UNMAP */
+	0x3b89,		/* IOMMU_HWPT_ALLOC */
+	0x3b8a,		/* IOMMU_GET_HW_INFO */
+	0x3b8b,		/* IOMMU_HWPT_SET_DIRTY_TRACKING */
+	0x3b8c,		/* IOMMU_HWPT_GET_DIRTY_BITMAP */
 };
 
 static int allow_vfio(scmp_filter_ctx filter)

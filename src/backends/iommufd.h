@@ -23,6 +23,14 @@
 
 #define IOMMUFD_VFIO_IOAS   _IO(';', 0x88)
 
+#define IOMMUFD_TABLE_ALLOC _IO(';', 0x89)	/* IOMMU_HWPT_ALLOC */
+#define IOMMUFD_HW_INFO     _IO(';', 0x8a)
+#define IOMMUFD_SET_DIRTY   _IO(';', 0x8b)
+#define IOMMUFD_GET_DIRTY   _IO(';', 0x8c)
+
+#define IOMMUFD_TABLE_DIRTY 2u	/* it can tell which pages were written */
+#define IOMMUFD_HW_DIRTY    1u	/* there can be such tables */
+
 #define IOMMUFD_VFIO_IOAS_GET   0
 #define IOMMUFD_VFIO_IOAS_SET   1
 #define IOMMUFD_VFIO_IOAS_CLEAR 2
@@ -43,7 +51,7 @@ struct cdev_bind {
 
 struct cdev_attach {
 	uint32_t argsz, flags;
-	uint32_t pt_id;			/* an IOAS; out: what it became */
+	uint32_t pt_id;			/* an IOAS, or a table; out: what it became */
 };
 
 struct cdev_detach {
@@ -90,6 +98,33 @@ struct iommufd_vfio_ioas {
 	uint16_t op, reserved;
 };
 
+/* A page table of an IOAS: it has the maps of that. */
+struct iommufd_table {
+	uint32_t size, flags, device, ioas;
+	uint32_t id;			/* out */
+	uint32_t reserved;
+};
+
+struct iommufd_hw_info {
+	uint32_t size, flags, device, data_len;
+	uint64_t data;
+	uint32_t type, reserved;	/* out */
+	uint64_t capabilities;		/* out; kernels that have none do not touch it */
+};
+
+struct iommufd_set_dirty {
+	uint32_t size, flags, table, reserved;	/* flags 1: from now on */
+};
+
+struct iommufd_get_dirty {
+	uint32_t size, table, flags, reserved;
+	uint64_t iova, length, page, bitmap;
+};
+
+_Static_assert(sizeof(struct iommufd_table) == 24, "IOMMU_HWPT_ALLOC");
+_Static_assert(sizeof(struct iommufd_hw_info) == 40, "IOMMU_GET_HW_INFO");
+_Static_assert(sizeof(struct iommufd_set_dirty) == 16, "IOMMU_HWPT_SET_DIRTY_TRACKING");
+_Static_assert(sizeof(struct iommufd_get_dirty) == 48, "IOMMU_HWPT_GET_DIRTY_BITMAP");
 _Static_assert(sizeof(struct iommufd_vfio_ioas) == 12, "IOMMU_VFIO_IOAS");
 _Static_assert(sizeof(struct cdev_bind) == 24, "VFIO_DEVICE_BIND_IOMMUFD");
 _Static_assert(sizeof(struct cdev_attach) == 12, "VFIO_DEVICE_ATTACH_IOMMUFD_PT");

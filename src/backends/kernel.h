@@ -11,6 +11,7 @@
  *   kernel_open.c     which road to take
  *   kernel_group.c    the older road: group, container, type1
  *   kernel_cdev.c     the newer one: device node, iommufd, IOAS
+ *   kernel_dirty.c    which pages are written, by an IOMMU that can tell
  *   kernel_space.c    what devices that see the same memory share of it
  *   kernel_device.c   the contract over the device's descriptor, which is the same on both
  *   kernel_region.c   its regions
@@ -72,7 +73,8 @@ struct kernel_iommu {
 	int (*ranges)(struct kernel *k, struct feature_iova_ranges *q);
 	/* How many more maps there can be; UINT64_MAX: no such limit. */
 	int (*maps_left)(struct kernel *k, uint64_t *left);
-	/* VFIO_DEVICE_FEATURE_DMA_LOGGING_… by the IOMMU's means; NULL: it has none. */
+	/* VFIO_DEVICE_FEATURE_DMA_LOGGING_… by the IOMMU's means, if it has any; NULL: it has none. */
+	bool (*has_dirty)(struct kernel *k);
 	int (*dirty)(struct kernel *k, uint32_t number, const struct dirty_report *q,
 		     uint64_t *bitmap, size_t bytes);
 };
@@ -112,6 +114,8 @@ struct kernel {
 	int device;			/* what everything is asked of */
 	bool is_passed;			/* the caller has it, too */
 	char token[KERNEL_TOKEN];	/* it was opened with; empty: none */
+	uint32_t id;			/* the newer road: what the iommufd calls it */
+	uint32_t table;			/* that tells which pages were written; 0: not begun */
 	uint32_t ioas;			/* the newer road: its own, or that of others of the space */
 	struct vfio_device_info info;
 	struct vfio_region regions[KERNEL_REGIONS];
@@ -224,8 +228,20 @@ int kernel_cdev_open(struct kernel *k, const struct kernel_passed *passed, struc
 /* The device's descriptor stays open elsewhere: no memory is to be reached by it. */
 void kernel_cdev_detach(struct kernel *k);
 
-/* An IOAS of the space's iommufd that nobody uses any more. */
-void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas);
+/* To an IOAS, or to a page table of it; from another, if it is attached already. */
+int kernel_cdev_attach(struct kernel *k, uint32_t id);
+
+/* An IOAS or a table of the space's iommufd that nobody uses any more. */
+void kernel_cdev_drop(struct kernel_space *s, uint32_t id);
+
+/* ---- kernel_dirty.c -------------------------------------------------------------------------- */
+
+bool kernel_cdev_has_dirty(struct kernel *k);
+int kernel_cdev_dirty(struct kernel *k, uint32_t number, const struct dirty_report *report,
+		      uint64_t *bitmap, size_t bytes);
+
+/* The device is closed. */
+void kernel_cdev_forget_dirty(struct kernel *k);
 
 /* ---- kernel_space.c -------------------------------------------------------------------------- */
 

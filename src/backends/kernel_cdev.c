@@ -83,6 +83,8 @@ static const struct kernel_iommu iommufd = {
 	.copy = cdev_copy,
 	.ranges = cdev_ranges,
 	.maps_left = cdev_maps_left,
+	.has_dirty = kernel_cdev_has_dirty,
+	.dirty = kernel_cdev_dirty,
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -111,7 +113,10 @@ static int try_bind(struct kernel *k, uint64_t token)
 		.flags = token ? CDEV_BIND_TOKEN : 0, .token = token,
 	};
 
-	return ioctl(k->device, CDEV_BIND_IOMMUFD, &q) < 0 ? -errno : 0;
+	if (ioctl(k->device, CDEV_BIND_IOMMUFD, &q) < 0)
+		return -errno;
+	k->id = q.devid;
+	return 0;
 }
 
 /*
@@ -154,11 +159,17 @@ static int bind(struct kernel *k, const char *path, struct vfio_error *err)
 
 /* ---- which IOAS? --------------------------------------------------------------------------- */
 
-static int attach(struct kernel *k, uint32_t ioas)
+int kernel_cdev_attach(struct kernel *k, uint32_t id)
 {
-	struct cdev_attach q = { .argsz = sizeof(q), .pt_id = ioas };
+	struct cdev_attach q = { .argsz = sizeof(q), .pt_id = id };
 
 	return ioctl(k->device, CDEV_ATTACH, &q) < 0 ? -errno : 0;
+}
+
+/* A group that is on a table of its own stays on it together. */
+static uint32_t place_of(const struct kernel *other, const struct kernel *k)
+{
+	return other->table && other->place.group == k->place.group ? other->table : other->ioas;
 }
 
 /*
@@ -170,7 +181,7 @@ static bool attach_to_others(struct kernel *k)
 	for (unsigned int i = 0; i < KERNEL_USERS; i++) {
 		const struct kernel *other = k->space->users[i];
 
-		if (other && other->ioas && attach(k, other->ioas) == 0) {
+		if (other && other->ioas && kernel_cdev_attach(k, place_of(other, k)) == 0) {
 			k->ioas = other->ioas;
 			return true;
 		}
@@ -186,7 +197,7 @@ static int attach_to_own(struct kernel *k, struct vfio_error *err)
 	if (ioctl(k->space->iommufd, IOMMUFD_IOAS_ALLOC, &q) < 0)
 		return kernel_step_failed(&k->place, "making an address space for it", errno, err);
 	k->ioas = q.id;
-	r = attach(k, q.id);
+	r = kernel_cdev_attach(k, q.id);
 	return r < 0 ? kernel_step_failed(&k->place, "attaching it to an address space", -r, err)
 		     : 0;
 }
@@ -198,9 +209,9 @@ void kernel_cdev_detach(struct kernel *k)
 	ioctl(k->device, CDEV_DETACH, &q);
 }
 
-void kernel_cdev_drop(struct kernel_space *s, uint32_t ioas)
+void kernel_cdev_drop(struct kernel_space *s, uint32_t id)
 {
-	struct iommufd_destroy q = { .size = sizeof(q), .id = ioas };
+	struct iommufd_destroy q = { .size = sizeof(q), .id = id };
 
 	ioctl(s->iommufd, IOMMUFD_DESTROY, &q);
 }

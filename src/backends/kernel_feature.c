@@ -199,7 +199,8 @@ static int kernel_dirty(struct kernel *k, uint32_t flags, void *data, size_t len
 	int r = -EINVAL;
 
 	if (flags & PROBE)
-		r = k->iommu->dirty ? 0 : kernel_ask_feature(k, flags, data, 0);
+		r = k->iommu->dirty && k->iommu->has_dirty(k) ? 0 :
+		    kernel_ask_feature(k, flags, data, 0);
 	else if (len >= least[number - FEATURE_DIRTY_START] && len <= FEATURE_MAX)
 		r = dirty(k, number, data, len);
 	if (r == -ENOTTY)

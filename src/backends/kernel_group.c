@@ -144,6 +144,11 @@ static int get_dirty(struct kernel *k, const struct dirty_report *report, uint64
 	return ioctl(k->space->container, VFIO_IOMMU_DIRTY_PAGES, &q) < 0 ? -errno : 0;
 }
 
+static bool type1_has_dirty(struct kernel *k)
+{
+	return true;
+}
+
 static int type1_dirty(struct kernel *k, uint32_t number, const struct dirty_report *report,
 		       uint64_t *bitmap, size_t bytes)
 {
@@ -159,6 +164,7 @@ static const struct kernel_iommu type1 = {
 	.unmap = type1_unmap,
 	.ranges = type1_ranges,
 	.maps_left = type1_maps_left,
+	.has_dirty = type1_has_dirty,
 	.dirty = type1_dirty,
 };
 

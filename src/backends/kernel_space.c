@@ -106,6 +106,7 @@ void kernel_space_leave(struct kernel *k)
 
 	/* Else everything goes with the descriptors. */
 	if (s->nusers > 1 || s->is_passed || k->is_passed) {
+		kernel_cdev_forget_dirty(k);
 		kernel_dma_drop(k);
 		if (k->ioas && kernel_space_peers(k) == KERNEL_USER(k))
 			kernel_cdev_drop(s, k->ioas);

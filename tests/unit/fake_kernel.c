@@ -36,6 +36,8 @@ struct object {
 	bool is_set;			/* CONTAINER: it has an IOMMU */
 	struct fake_table tables[TABLES];
 	uint32_t last_id;
+	uint32_t dirty, dirty_of;	/* IOMMUFD: a table that tells, 0: none; and its IOAS */
+	bool is_on_dirty;		/* DEVICE: it is attached to that */
 };
 
 struct fake fake;
@@ -166,6 +168,8 @@ static void end(struct object *o)
 		fail_msg("group %lld is closed before its devices", (long long)o->number);
 	if (o->kind == DEVICE)
 		o->device->uses--;
+	if (o->kind == IOMMUFD && o->dirty)
+		fake.tables--;
 	for (unsigned int i = 0; i < TABLES; i++) {
 		fake.ioases -= o->tables[i].id != 0;
 		drop_maps(&o->tables[i]);
@@ -378,9 +382,24 @@ static int on_container(struct object *o, unsigned long request, void *arg)
 	return -ENOTTY;
 }
 
+static int destroy_dirty(struct object *o)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (objects[i].kind == DEVICE && objects[i].in == o && objects[i].is_on_dirty)
+			return -EBUSY;
+	o->dirty = 0;
+	fake.tables--;
+	return 0;
+}
+
 static int destroy(struct object *o, uint32_t id)
 {
 	struct fake_table *t = table_of(o, id);
+
+	if (id && id == o->dirty)
+		return destroy_dirty(o);
+	if (o->dirty && o->dirty_of == id)
+		return -EBUSY;
 
 	for (unsigned int i = 0; i < OBJECTS; i++)
 		if (objects[i].kind == DEVICE && objects[i].in == o && objects[i].table == id)
@@ -402,6 +421,68 @@ static int copy(struct object *o, const struct iommufd_copy *q)
 	r = map(to, q->to_iova, q->length, map_at(from, q->from_iova)->vaddr);
 	fake.copies += r == 0;
 	return r;
+}
+
+/* What a device is called. */
+static struct object *called(uint32_t id)
+{
+	return id > 1000 && id <= 1000 + OBJECTS ? &objects[id - 1001] : NULL;
+}
+
+static int make_dirty(struct object *o, struct iommufd_table *q)
+{
+	struct object *device = called(q->device);
+
+	if (!device || device->in != o || !table_of(o, q->ioas) || q->reserved)
+		return -ENOENT;
+	if (q->flags != IOMMUFD_TABLE_DIRTY || !device->device->has_dirty)
+		return -EOPNOTSUPP;
+	assert_false(o->dirty);
+	o->dirty_of = q->ioas;
+	q->id = o->dirty = ++o->last_id;
+	fake.tables++;
+	return 0;
+}
+
+static int get_dirty(struct object *o, const struct iommufd_get_dirty *q)
+{
+	uint64_t *bitmap = (uint64_t *)(uintptr_t)q->bitmap, page;
+
+	if (!o->dirty || q->table != o->dirty || q->flags || q->reserved)
+		return -ENOENT;
+	if (!q->page || q->iova % q->page || q->length % q->page)
+		return -EINVAL;
+	if (fake.is_tracking && fake.written - q->iova < q->length) {
+		page = (fake.written - q->iova) / q->page;
+		bitmap[page / 64] |= 1ull << page % 64;
+		fake.written = UINT64_MAX;
+	}
+	return 0;
+}
+
+static int on_dirty(struct object *o, unsigned long request, void *arg)
+{
+	struct iommufd_set_dirty *set = arg;
+	struct iommufd_hw_info *info = arg;
+
+	switch (request) {
+	case IOMMUFD_TABLE_ALLOC:
+		return make_dirty(o, arg);
+	case IOMMUFD_HW_INFO:
+		if (!called(info->device) || called(info->device)->in != o)
+			return -ENOENT;
+		info->capabilities = called(info->device)->device->has_dirty ? IOMMUFD_HW_DIRTY : 0;
+		return 0;
+	case IOMMUFD_SET_DIRTY:
+		if (!o->dirty || set->table != o->dirty || set->flags > 1)
+			return -ENOENT;
+		fake.is_tracking = set->flags;
+		fake.written = UINT64_MAX;
+		return 0;
+	case IOMMUFD_GET_DIRTY:
+		return get_dirty(o, arg);
+	}
+	return -ENOTTY;
 }
 
 static int on_iommufd(struct object *o, unsigned long request, void *arg)
@@ -432,7 +513,7 @@ static int on_iommufd(struct object *o, unsigned long request, void *arg)
 		assert_non_null(table_of(o, u->ioas));
 		return unmap(table_of(o, u->ioas), u->iova, u->length, -ENOENT);
 	}
-	return -ENOTTY;
+	return on_dirty(o, request, arg);
 }
 
 /* ---- what is asked of groups and devices ---------------------------------------------------- */
@@ -522,7 +603,7 @@ static void write_token(const uint8_t uuid[16], char text[37])
 	}
 }
 
-static int bind_device(struct object *o, const struct cdev_bind *q)
+static int bind_device(struct object *o, struct cdev_bind *q)
 {
 	struct object *iommufd = object_of(q->iommufd);
 	char text[37] = "";
@@ -542,22 +623,44 @@ static int bind_device(struct object *o, const struct cdev_bind *q)
 	if (o->in || o->device->uses > 1)
 		return -EINVAL;
 	o->in = iommufd;
+	q->devid = 1001 + (uint32_t)(o - objects);
 	return 0;
+}
+
+/* All devices of a group are moved at once. */
+static void move_group(const struct object *o, uint32_t table, bool is_dirty)
+{
+	for (unsigned int i = 0; i < OBJECTS; i++)
+		if (objects[i].kind == DEVICE && objects[i].in == o->in &&
+		    (&objects[i] == o || (objects[i].table &&
+					  objects[i].device->group == o->device->group))) {
+			objects[i].table = table;
+			objects[i].is_on_dirty = is_dirty;
+		}
 }
 
 static int attach_device(struct object *o, const struct cdev_attach *q)
 {
 	const struct object *other = NULL;
 
-	for (unsigned int i = 0; i < OBJECTS; i++)
-		if (objects[i].kind == DEVICE && &objects[i] != o && objects[i].in == o->in &&
-		    objects[i].table == q->pt_id)
+	if (q->pt_id && q->pt_id == o->in->dirty) {
+		move_group(o, o->in->dirty_of, true);
+		return 0;
+	}
+	for (unsigned int i = 0; i < OBJECTS; i++) {
+		if (objects[i].kind != DEVICE || &objects[i] == o || objects[i].in != o->in)
+			continue;
+		if (!o->table && objects[i].is_on_dirty &&
+		    objects[i].device->group == o->device->group)
+			return -EINVAL;		/* a group is on one table */
+		if (objects[i].table == q->pt_id)
 			other = &objects[i];
+	}
 	if (other && other->device->picky != o->device->picky)
 		return -EINVAL;
 	if (!table_of(o->in, q->pt_id))
 		return -ENOENT;
-	o->table = q->pt_id;
+	move_group(o, q->pt_id, false);
 	return 0;
 }
 
@@ -666,6 +769,7 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 		return attach_device(o, arg);
 	case CDEV_DETACH:
 		o->table = 0;
+		o->is_on_dirty = false;
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
 		info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;

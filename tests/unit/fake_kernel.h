@@ -38,6 +38,7 @@ struct fake_device {
 	unsigned int slot;		/* others of this number are reset with it; 0: cannot be */
 	bool in_low_power;
 	int wakeup_fd;			/* given with it, or -1 */
+	bool has_dirty;			/* its IOMMU can tell which pages were written */
 	const char *token;		/* the UUID that it asks for; NULL: none */
 	bool is_physical;		/* and can be told one, for the device behind it */
 	unsigned int uses;		/* descriptors of it that are open */
@@ -53,6 +54,9 @@ struct fake {
 	unsigned int maps, copies, unmaps;
 	uint64_t pinned;		/* bytes */
 	unsigned int hot_resets;
+	uint64_t written;		/* where a device has written, if that is remembered */
+	unsigned int tables;		/* for that, that there are */
+	bool is_tracking;
 	unsigned long fail;		/* the ioctl that fails once, */
 	int with;			/* with this errno */
 };
