@@ -234,6 +234,37 @@ static void not_all_of_it(void **state)
 	assert_int_equal(vfio_read32(net, 0, VET), 0x1234);
 }
 
+/* ---- what the host says --------------------------------------------------------------------- */
+
+/* ERR and REQ beside the device's own interrupts; a handle that is closed so leaves nothing behind. */
+static void errors_and_requests(void **state)
+{
+	static const uint32_t kinds[] = {
+		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX,
+	};
+	struct fixture *f = *state;
+	struct vfio_irq_info info;
+
+	for (unsigned int round = 0; round < 2; round++) {
+		struct vfio_dev *net = opens(f, "NET");
+		int fds[3];
+
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_equal(vfio_irq_info(net, kinds[i], &info), 0);
+			assert_true(info.count);
+			assert_int_equal(vfio_irq_enable(net, kinds[i], 1, &fds[i]), 0);
+		}
+		for (unsigned int i = 0; i < 3; i++) {
+			assert_int_equal(vfio_irq_trigger(net, kinds[i], 0), 0);
+			assert_int_equal(vfio_irq_wait(net, fds[i], 1000), 1);
+			assert_int_equal(vfio_irq_wait(net, fds[(i + 1) % 3], 0), 0);
+		}
+		assert_int_equal(vfio_irq_disable(net, kinds[1]), 0);
+		assert_int_equal(vfio_set_bus_master(net, true), 0);
+		vfio_close(f->devs[--f->ndevs]);
+	}
+}
+
 /* ---- low power ------------------------------------------------------------------------------ */
 
 /* Behind a port there is D3hot at least; what the device knew is there again. */
@@ -458,6 +489,7 @@ int main(int argc, char **argv)
 		TEST(one_memory),
 		TEST(one_group),
 		TEST(hot_reset),
+		TEST(errors_and_requests),
 		TEST(low_power),
 		TEST(own_words),
 		TEST(passed),

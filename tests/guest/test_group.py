@@ -66,7 +66,7 @@ def steps(request, tmp_path_factory):
 def test_group(steps):
     text = steps['group'].text
     assert steps['group'].code == 0, text
-    assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= 8
+    assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= 9
 
 
 def test_a_function_without_a_driver(steps):
