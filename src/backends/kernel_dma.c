@@ -216,24 +216,31 @@ static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *u
 	return 0;
 }
 
-/* The device has it no more; the kernel has it as long as anybody else does. */
+/* The device has it no more. */
+static void forget_one(struct kernel *k, const struct range *r)
+{
+	const uint64_t others = r->word & ~KERNEL_USER(k);
+	struct kernel_space *s = k->space;
+
+	if (others > VFIO_DMA_RW) {
+		range_map_change(&s->maps, r->start, others, r->value);
+	} else {
+		range_map_erase(&s->maps, r->start);
+		s->bytes -= r->last - r->start + 1;
+	}
+}
+
+/* The kernel has it as long as anybody else does. */
 static int unmap_one(struct kernel *k, const struct range *r, uint64_t *unmapped)
 {
 	const uint64_t others = r->word & ~KERNEL_USER(k), size = r->last - r->start + 1;
-	struct range_map *maps = &k->space->maps;
-	bool is_shared = others > VFIO_DMA_RW;
 	int e = 0;
 
-	if (!is_shared || !(others & kernel_space_peers(k)))
+	if (others <= VFIO_DMA_RW || !(others & kernel_space_peers(k)))
 		e = k->iommu->unmap(k, r->start, size);
 	if (e < 0)
 		return e;
-	if (is_shared) {
-		range_map_change(maps, r->start, others, r->value);
-	} else {
-		range_map_erase(maps, r->start);
-		k->space->bytes -= size;
-	}
+	forget_one(k, r);
 	*unmapped += size;
 	return 0;
 }
@@ -282,10 +289,15 @@ int kernel_dma_unmap(struct vfio_dev *dev, uint64_t iova, uint64_t size, uint64_
 	return 0;
 }
 
+/* Whatever the kernel says: the next user of the space may get this one's number. */
 void kernel_dma_drop(struct kernel *k)
 {
-	uint64_t unmapped = 0;
+	struct range_walk walk = { .at = 0, .last = UINT64_MAX };
+	struct range range;
+	uint64_t unused = 0;
 
-	unmap_own(k, 0, UINT64_MAX, &unmapped);
+	while (range_map_step(&k->space->maps, &walk, &range))
+		if ((range.word & KERNEL_USER(k)) && unmap_one(k, &range, &unused) < 0)
+			forget_one(k, &range);
 	range_map_reap(&k->space->maps);
 }

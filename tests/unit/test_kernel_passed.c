@@ -18,7 +18,7 @@
 #define C    "0000:04:00.0"
 #define UUID "12345678-9abc-def0-1234-56789abcdef0"
 
-static uint8_t memory[PAGE] __attribute__((aligned(4096)));
+static uint8_t memory[2 * PAGE] __attribute__((aligned(4096)));
 static struct vfio_error err;
 static struct vfio_dev *dev;
 static int fds[4];			/* the caller's */
@@ -169,8 +169,11 @@ static void with_a_container(void **state)
 static void that_is_set_up(void **state)
 {
 	struct vfio_iommu_type1_dma_map q = {
-		.argsz = sizeof(q), .flags = 3, .vaddr = (uintptr_t)memory, .iova = 0x200000,
-		.size = PAGE,
+		.argsz = sizeof(q), .flags = 3, .vaddr = (uintptr_t)memory + PAGE,
+		.iova = 0x200000, .size = PAGE,
+	};
+	struct vfio_dma dma = {
+		.vaddr = memory, .iova = 0x100000, .size = PAGE, .fd = -1, .prot = VFIO_DMA_RW,
 	};
 	int fd = node("vfio/8"), container = node("vfio/vfio");
 
@@ -179,6 +182,8 @@ static void that_is_set_up(void **state)
 	assert_int_equal(ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 0);
 	assert_int_equal(ioctl(container, VFIO_IOMMU_MAP_DMA, &q), 0);
 	assert_opens(",container=@", fd, container);
+	assert_int_equal(vfio_dma_map(dev, &dma), 0);
+	assert_int_equal(fake.pinned, 2 * PAGE);
 	assert_int_equal(vfio_dma_unmap(dev, 0, UINT64_MAX), 0);
 	assert_int_equal(fake.pinned, PAGE);
 	vfio_close(dev);

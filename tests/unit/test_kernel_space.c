@@ -148,6 +148,28 @@ static void the_last_one_unmaps(void **state)
 	assert_objects(f, 0, 0);
 }
 
+/* It goes, whatever the kernel says; and the next one finds nothing of it. */
+static void unmaps_that_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma own = page(1), other = page(2);
+
+	opens(f, &f->a, A);
+	opens(f, &f->c, C);
+	assert_int_equal(vfio_space_detach(f->a), 0);
+	assert_int_equal(vfio_dma_map(f->a, &own), 0);
+	fake.fail = f->by_node ? IOMMUFD_UNMAP : VFIO_IOMMU_UNMAP_DMA;
+	fake.with = EINVAL;
+	vfio_close(f->a);
+	f->a = NULL;
+	assert_int_equal(fake.fail, 0);
+	assert_counts(1, 0, 1, 0);
+	other.iova = own.iova;
+	assert_int_equal(vfio_space_map(f->space, &other), 0);
+	opens(f, &f->a, A);
+	assert_int_equal(fake_sees(&fake.devices[0], own.iova), (uintptr_t)memory + 2 * PAGE);
+}
+
 /* What a device lists, and what it may map by itself. */
 static void after_detaching(void **state)
 {
@@ -326,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(one_for_all),
 		BOTH(the_last_one_unmaps),
+		BOTH(unmaps_that_fail),
 		BOTH(after_detaching),
 		BOTH(another_iommu),
 		BOTH(opened_by_itself),
