@@ -805,7 +805,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	if (!o)
 		return __real_ioctl(fd, request, arg);
 	if (request == fake.fail) {
-		fake.fail = 0;
+		if (!fake.more--)
+			fake.fail = fake.more = 0;
 		errno = fake.with;
 		return -1;
 	}

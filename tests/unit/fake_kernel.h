@@ -58,6 +58,7 @@ struct fake {
 	unsigned int tables;		/* for that, that there are */
 	bool is_tracking;
 	unsigned long fail;		/* the ioctl that fails once, */
+	unsigned int more;		/* and so often more, */
 	int with;			/* with this errno */
 };
 

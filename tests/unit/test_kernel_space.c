@@ -339,6 +339,30 @@ static void no_copy(void **state)
 	assert_objects(f, 1, 1);
 }
 
+/* The kernel keeps one of its maps: the device goes all the same, and the others can go on. */
+static void no_unmap(void **state)
+{
+	struct fixture *f = *state;
+	struct vfio_dma first = page(0), second = page(1), late = page(2);
+
+	opens(f, &f->a, A);
+	opens(f, &f->c, C);
+	assert_int_equal(vfio_space_detach(f->c), 0);
+	assert_int_equal(vfio_dma_map(f->c, &first), 0);
+	assert_int_equal(vfio_dma_map(f->c, &second), 0);
+	fake.fail = f->by_node ? IOMMUFD_UNMAP : VFIO_IOMMU_UNMAP_DMA;
+	fake.more = 1;			/* the driver's side tries first */
+	fake.with = EBUSY;
+	vfio_close(f->c);
+	f->c = NULL;
+	assert_int_equal(fake.fail, 0);
+	assert_counts(2, 0, 1, 1);
+	opens(f, &f->c, C);
+	late.iova = second.iova;
+	assert_int_equal(vfio_space_map(f->space, &late), 0);
+	assert_int_equal(vfio_space_map(f->space, &first), -EEXIST);	/* says the kernel */
+}
+
 #define BOTH(name)                                                                                 \
 	{ #name " by group", name, by_group, tear_down, NULL },                                    \
 	{ #name " by node", name, by_node, tear_down, NULL }
@@ -358,6 +382,7 @@ int main(void)
 		BOTH(not_isolated),
 		BOTH(every_step_fails),
 		BOTH(no_copy),
+		BOTH(no_unmap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
