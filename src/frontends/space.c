@@ -150,17 +150,26 @@ EXPORT int vfio_space_attach(struct vfio_space *space, struct vfio_dev *dev)
 	return r;
 }
 
-/* Beside a device that is attached, if memory can be kept once for both. */
+/*
+ * Beside a device that is attached, if memory can be kept once for both. What one of them is refused,
+ * since the group is another's, that other may get.
+ */
 static int open_member(void *space, struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
 	const struct vfio_space *s = space;
 	struct driver *d;
-	int r = 1;
+	int ret = 1;
 
-	LIST_FOREACH(d, &s->members, member)
-		if (r == 1 && d->dev->backend->open_beside)
+	LIST_FOREACH(d, &s->members, member) {
+		int r = 1;
+
+		if (d->dev->backend->open_beside)
 			r = d->dev->backend->open_beside(d->dev, dev, name, err);
-	return r;
+		if (r == 0)
+			return 0;
+		ret = r < 0 ? r : ret;
+	}
+	return ret;
 }
 
 EXPORT int vfio_space_open(struct vfio_space *space, struct vfio_dev **dev, const char *name,

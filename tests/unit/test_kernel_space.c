@@ -105,6 +105,15 @@ static void assert_objects(const struct fixture *f, unsigned int roots, unsigned
 			 fake.groups, fake.iommufds, fake.ioases);
 }
 
+static void assert_fails(struct fixture *f, const char *name, int e, enum vfio_error_code code)
+{
+	struct vfio_dev *dev = (void *)f;
+	int r = vfio_space_open(f->space, &dev, name, &f->err);
+
+	if (r != -e || f->err.code != code || dev)
+		fail_msg("%s: %d, VFIO-%03d: %s", name, r, f->err.code, f->err.what);
+}
+
 /* ---- memory is there once ------------------------------------------------------------------- */
 
 static void one_for_all(void **state)
@@ -237,6 +246,19 @@ static void opened_by_itself(void **state)
 	assert_counts(1, 0, 0, 1);
 }
 
+/* Each has a container or iommufd of its own: the one is asked whose group it is. */
+static void of_several_the_right_one(void **state)
+{
+	struct fixture *f = *state;
+
+	opens(f, &f->a, A);
+	assert_int_equal(vfio_open(&f->c, C, NULL), 0);
+	assert_int_equal(vfio_space_attach(f->space, f->c), 0);
+	opens(f, &f->b, B);
+	assert_objects(f, 2, 2);
+	assert_fails(f, A, EBUSY, VFIO_E_BUSY);
+}
+
 static void by_its_node(void **state)
 {
 	struct fixture *f = *state;
@@ -265,15 +287,6 @@ static void other_back_ends(void **state)
 }
 
 /* ---- what fails leaves nothing -------------------------------------------------------------- */
-
-static void assert_fails(struct fixture *f, const char *name, int e, enum vfio_error_code code)
-{
-	struct vfio_dev *dev = (void *)f;
-	int r = vfio_space_open(f->space, &dev, name, &f->err);
-
-	if (r != -e || f->err.code != code || dev)
-		fail_msg("%s: %d, VFIO-%03d: %s", name, r, f->err.code, f->err.what);
-}
 
 static void refusals(void **state)
 {
@@ -376,6 +389,7 @@ int main(void)
 		BOTH(after_detaching),
 		BOTH(another_iommu),
 		BOTH(opened_by_itself),
+		BOTH(of_several_the_right_one),
 		BOTH(by_its_node),
 		BOTH(other_back_ends),
 		BOTH(refusals),
