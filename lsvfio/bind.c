@@ -242,7 +242,7 @@ static int bind_device(struct binding *b, const struct action *action)
 	if (is_bridge(b))
 		return complain(b, "it is a bridge", "drivers for users take none; choose what is "
 				"behind it");
-	if (!is_safe(b, action))
+	if (!is_safe(b, action) || (is_vfio(b) && !is_free(b, action)))
 		return EXIT_NONE;
 	if ((!has_driver(b, driver) || !can_write(b, action->option)) && !b->dry)
 		return EXIT_NONE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What would be lost with a device's driver: network interfaces that are in use, disks with mounted
- * file systems, the console. Everything is told, not only the first.
+ * file systems, the console, virtual functions. Everything is told, not only the first.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "lsvfio.h"
+
+#define DEPTH 10u	/* of folders below a device's */
 
 struct use {
 	const char *sysfs, *bdf;
@@ -114,6 +116,32 @@ static void look_at_interface(struct use *u, int folder, const char *name)
 		tell(u, "its network interface %s is up, with a route", name);
 	else if (carrier)
 		tell(u, "its network interface %s is up, and connected", name);
+}
+
+/*
+ * What is in another network namespace (a container's) is not seen from here, but for the folder that
+ * it lies in: of a device that has no interface there is none.
+ */
+static void look_for_moved(struct use *u, int parent, const char *name, unsigned int depth)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	bool is_net = !strcmp(name, "net"), is_empty = true;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		is_empty = false;
+		if (depth && !is_net && entry->d_type != DT_REG && entry->d_type != DT_LNK)
+			look_for_moved(u, fd, entry->d_name, depth - 1);
+	}
+	if (dir && is_net && is_empty)
+		tell(u, "it has a network interface in another network namespace, a container's perhaps");
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
 }
 
 /* ---- disks ----------------------------------------------------------------------------------- */
@@ -314,15 +342,28 @@ static void look_at_class(struct use *u, const char *name,
 	free(path);
 }
 
+/* They go with their physical function's driver, whoever has them. */
+static void look_at_functions(struct use *u, int dir)
+{
+	char *count = line_of(dir, "sriov_numvfs");
+
+	if (count && strtoul(count, NULL, 10))
+		tell(u, "it has virtual functions: %lu", strtoul(count, NULL, 10));
+	free(count);
+}
+
 static void look_at_device(struct use *u)
 {
 	char *path = memory_printf("%s/bus/pci/devices/%s", u->sysfs, u->bdf);
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir >= 0 && says(dir, "boot_vga", "1"))
-		tell(u, "it is the display that the machine has started with");
-	if (dir >= 0)
+	if (dir >= 0) {
+		if (says(dir, "boot_vga", "1"))
+			tell(u, "it is the display that the machine has started with");
+		look_at_functions(u, dir);
+		look_for_moved(u, dir, ".", DEPTH);
 		close(dir);
+	}
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		look_at_class(u, classes[i].name, classes[i].look);
 	free(path);

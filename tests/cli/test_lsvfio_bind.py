@@ -174,6 +174,10 @@ IN_USE = [
         disk(m, "nvme0n1p3"), m.write("proc/swaps", "Filename Type\n/dev/nvme0n1p3 partition\n"))),
     ("a holder", "nvme0n1 is a part of dm-0", holders),
     ("the console", "ttyS4 is the console", console),
+    ("another namespace", "in another network namespace",
+     lambda m: (m.device(DEVICE) / "virtio2/net").mkdir(parents=True)),
+    ("virtual functions", "it has virtual functions: 4",
+     lambda m: m.write(m.device(DEVICE) / "sriov_numvfs", "4\n")),
     ("the display", "the display", lambda m: m.write(m.device(DEVICE) / "boot_vga", "1\n")),
 ]
 
@@ -202,6 +206,8 @@ def test_a_neighbour_that_is_in_use(machine):
     lambda m: (disk(m), mounts(m, "259:1 / / rw - ext4 /dev/nvme1n1 rw", "8:0 broken", "")),
     lambda m: (disk(m), mounts(m, "0:3 / / rw - ext4 /dev/nvme0n11 rw")),
     lambda m: m.write(m.device(DEVICE) / "boot_vga", "0\n"),
+    lambda m: m.write(m.device(DEVICE) / "sriov_numvfs", "0\n"),
+    lambda m: (m.device(DEVICE) / "network").mkdir(),
 ])
 def test_what_is_not_in_use(machine, make):
     make(machine)
@@ -220,8 +226,10 @@ def test_a_device_that_a_program_has(machine):
     run(machine, "--bind", DEVICE)
     (machine.folder / "proc/42/fd").mkdir(parents=True)
     machine.link(machine.folder / "proc/42/fd/5", machine.folder / "dev/vfio/9")
-    done, log = run(machine, "--unbind", DEVICE)
-    assert (done.returncode, log) == (1, []) and "process 42" in done.stderr
+    machine.write("sys/bus/pci/drivers/pci-stub/unbind", "")
+    for arguments in (["--unbind"], ["--bind", "--driver=pci-stub"]):
+        done, log = run(machine, *arguments, DEVICE)
+        assert (done.returncode, log) == (1, []) and "process 42" in done.stderr
     done, log = run(machine, "--unbind", "--force", DEVICE)
     assert done.returncode == 0 and driver(machine) == "nvme"
 
