@@ -178,17 +178,11 @@ int kernel_no_iommu(const char *bdf, struct vfio_error *err)
 /* In this mode the kernel makes groups for devices that have none, and says so in their names. */
 static bool is_unguarded(const struct kernel_roots *roots, const struct kernel_place *p)
 {
-	char path[PATH_MAX], name[KERNEL_NAME] = "";
-	FILE *f;
+	char path[PATH_MAX], name[KERNEL_NAME];
 
 	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%lld/name", roots->sys,
 		 (long long)p->group);
-	f = fopen(path, "re");
-	if (!f)
-		return false;		/* groups have no names as a rule */
-	if (!fgets(name, sizeof(name), f))
-		name[0] = '\0';
-	fclose(f);
+	sysfs_read_text(AT_FDCWD, path, name, sizeof(name));	/* groups have none as a rule */
 	return strcmp(name, "vfio-noiommu\n") == 0;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/sysfs_file.h"
 #include "backends/unsafe.h"
 #include "base/capability.h"
 #include "base/error.h"
@@ -145,18 +146,15 @@ int unsafe_record(const char *folder, const char *what, struct vfio_error *err)
 
 int unsafe_check_domain(const struct kernel_roots *roots, const char *bdf, struct vfio_error *err)
 {
-	char path[PATH_MAX], type[32] = "";
-	FILE *f;
+	char path[PATH_MAX], type[32];
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%.20s/iommu_group/type", roots->sys, bdf);
-	f = fopen(path, "re");
-	if (!f && errno == ENOENT)
+	n = sysfs_read_text(AT_FDCWD, path, type, sizeof(type));
+	if (n == -ENOENT)
 		return 0;		/* it is in no group: nothing translates */
-	if (!f)
-		return error_system(err, errno, "reading %.150s", path);
-	if (!fgets(type, sizeof(type), f))
-		type[0] = '\0';
-	fclose(f);
+	if (n < 0)
+		return error_system(err, (int)-n, "reading %.150s", path);
 	if (strcmp(type, "identity\n") == 0)
 		return 0;
 	type[strcspn(type, "\n")] = '\0';

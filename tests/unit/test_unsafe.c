@@ -265,12 +265,17 @@ static void not_for_everybody(void **state)
 
 /* ---- the IOMMU's domain --------------------------------------------------------------------- */
 
+static void type_path(const struct bed *b, char path[256])
+{
+	snprintf(path, 256, "%s/bus/pci/devices/0000:03:00.0/iommu_group/type", b->at);
+}
+
 static void write_type(const struct bed *b, const char *type)
 {
 	char path[256];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/0000:03:00.0/iommu_group/type", b->at);
+	type_path(b, path);
 	for (char *slash = path + strlen(b->at) + 1; (slash = strchr(slash, '/')); slash++) {
 		*slash = '\0';
 		mkdir(path, 0755);
@@ -286,6 +291,7 @@ static void domains_that_translate(void **state)
 {
 	struct bed *b = *state;
 	const struct kernel_roots roots = { b->at, b->at, b->at };
+	char path[256];
 	const char *bdf = "0000:03:00.0";
 
 	assert_int_equal(unsafe_check_domain(&roots, bdf, &b->err), 0);
@@ -301,6 +307,10 @@ static void domains_that_translate(void **state)
 	assert_int_equal(unsafe_check_domain(&roots, bdf, &b->err), -ENOTSUP);
 	write_type(b, "");
 	assert_int_equal(unsafe_check_domain(&roots, bdf, &b->err), -ENOTSUP);
+	type_path(b, path);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(unsafe_check_domain(&roots, bdf, &b->err), -EINVAL);
 }
 
 /* ---- maps ----------------------------------------------------------------------------------- */
