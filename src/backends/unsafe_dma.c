@@ -4,6 +4,7 @@
  * memory, and to see that the device is given its address.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -91,6 +92,35 @@ static int find_memory(const struct dma_map *map, struct unsafe_map *u, struct v
 	return 0;
 }
 
+/* May this process write all of it? Its lines of maps lie in order. */
+static bool is_writable(const void *vaddr, size_t size)
+{
+	uintptr_t at = (uintptr_t)vaddr, end = at + size;
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long first, behind;
+	char *line = NULL, write;
+	size_t room = 0;
+
+	while (f && at < end && getline(&line, &room, f) > 0)
+		if (sscanf(line, "%lx-%lx %*c%c", &first, &behind, &write) == 3 && first <= at &&
+		    at < behind && write == 'w')
+			at = behind;
+	free(line);
+	if (f)
+		fclose(f);
+	return at >= end;
+}
+
+/*
+ * What is pinned can be written. What is only locked may be a page that others have, too: that of
+ * zeros, or a file's.
+ */
+static bool is_ours(const struct unsafe_map *u, const struct dma_map *map)
+{
+	return u->pin.count || u->is_own || !(map->prot & VFIO_DMA_WRITE) ||
+	       is_writable(u->vaddr, u->size);
+}
+
 /* The kernel counts what is locked, and not all that is pinned. */
 static int check_limit(const struct unsafe_maps *m, const struct unsafe_map *u,
 		       struct vfio_error *err)
@@ -105,16 +135,19 @@ static int check_limit(const struct unsafe_maps *m, const struct unsafe_map *u,
 			 "by this device", u->size / 1024, (ull)limit / 1024, (ull)m->bytes / 1024);
 }
 
-static int hold(struct unsafe_maps *m, struct unsafe_map *u, struct vfio_error *err)
+static int hold(struct unsafe_maps *m, const struct dma_map *map, struct unsafe_map *u,
+		struct vfio_error *err)
 {
 	int r = check_limit(m, u, err);
 
-	if (r < 0 || pin_hold(&m->pins, &u->pin, u->vaddr, u->size) == 0)
+	if (r < 0)
 		return r;
+	if (pin_hold(&m->pins, &u->pin, u->vaddr, u->size) == 0 && is_ours(u, map))
+		return 0;
 	return error_set(err, EFAULT, VFIO_E_DMA_MEMORY, VFIO_BY_KERNEL,
 			 "map memory that is there, and writable if the device shall write",
-			 "map of %#zx bytes: there is no such memory at %p, or it cannot be locked",
-			 u->size, u->vaddr);
+			 "map of %#zx bytes: there is no such memory at %p, or it cannot be locked, or "
+			 "not written", u->size, u->vaddr);
 }
 
 /* First it is held, then it is asked where it is: holding may move it, to where it can stay. */
@@ -124,7 +157,7 @@ static int take(struct unsafe_maps *m, const struct dma_map *map, struct unsafe_
 	int r = find_memory(map, u, err);
 
 	if (r == 0)
-		r = hold(m, u, err);
+		r = hold(m, map, u, err);
 	return r < 0 ? r : physical_check_map(m->source, map, u->vaddr, err);
 }
 

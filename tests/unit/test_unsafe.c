@@ -398,6 +398,41 @@ static void memory_that_is_none(void **state)
 	assert_int_equal(used(b), 0);
 }
 
+/* What only shows a page of everybody's (of zeros, of a program) is no place for a device to write. */
+static void memory_that_is_not_ours(void **state)
+{
+	struct bed *b = *state;
+	struct dma_map m = request(b, 2, 2);
+	uint64_t gone;
+
+	assert_int_equal(mprotect(b->memory + 3 * PAGE, PAGE, PROT_READ), 0);
+	assert_refused(b, unsafe_dma_map(&b->maps, &m, &b->err), EFAULT, VFIO_E_DMA_MEMORY,
+		       "writable");
+	assert_int_equal(used(b), 0);
+	m.prot = VFIO_DMA_READ;
+	assert_int_equal(unsafe_dma_map(&b->maps, &m, &b->err), 0);
+	assert_int_equal(unsafe_dma_unmap(&b->maps, 0, DMA_ALL, &gone, &b->err), 0);
+}
+
+/* Pages of a disk's file are not pinned; locked, they can be written, whatever lies beside them. */
+static void memory_of_a_file(void **state)
+{
+	struct bed *b = *state;
+	struct dma_map m = request(b, 2, 3);
+	char path[128];
+	uint64_t gone;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/memory", b->at);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	assert_ptr_equal(mmap(b->memory + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_FIXED, fd, 0), b->memory + 3 * PAGE);
+	close(fd);
+	assert_int_equal(unsafe_dma_map(&b->maps, &m, &b->err), 0);
+	assert_int_equal(unsafe_dma_unmap(&b->maps, 0, DMA_ALL, &gone, &b->err), 0);
+}
+
 /* A client's file: it is mapped here, to be held and to be asked for its address. */
 static void files(void **state)
 {
@@ -470,6 +505,8 @@ int main(void)
 		TEST(only_where_it_is),
 		TEST(the_rules),
 		TEST(memory_that_is_none),
+		TEST(memory_that_is_not_ours),
+		TEST(memory_of_a_file),
 		TEST(files),
 		TEST(what_can_be_asked),
 	};
