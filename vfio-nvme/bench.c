@@ -133,18 +133,18 @@ static int open_disk(struct bench *bench)
 /* ---- workers ----------------------------------------------------------------------------- */
 
 /* Bytes that no disk can leave out or compress. */
-static void fill_memory(struct worker *worker)
+static void fill_memory(struct worker *worker, const struct vfio_dma *memory)
 {
-	uint64_t *word = worker->memory.vaddr;
+	uint64_t *word = memory->vaddr;
 
-	for (size_t i = 0; i < worker->memory.size / sizeof(*word); i++)
+	for (size_t i = 0; i < memory->size / sizeof(*word); i++)
 		word[i] = worker_random(worker);
 }
 
 /* The memory of one call; and none of a disk. */
 static int make_plain(struct worker *worker)
 {
-	worker->memory.vaddr = memory_check(calloc(1, worker->bench->size));
+	worker->memory = memory_check(calloc(1, worker->bench->size));
 	return 0;
 }
 
@@ -153,13 +153,15 @@ static int make_queue(struct worker *worker)
 	struct bench *bench = worker->bench;
 	int ret = disk_queue(bench->program, &worker->queue, bench->depth, !worker->owner);
 
-	if (ret == 0)
-		ret = disk_memory(bench->program, &worker->memory, bench->depth * bench->size);
 	if (ret < 0)
 		return ret;
 	worker->slots = memory_check(calloc(bench->depth, sizeof(*worker->slots)));
-	fill_memory(worker);
-	return 0;
+	for (unsigned int i = 0; i < bench->depth && ret == 0; i++) {
+		ret = disk_memory(bench->program, &worker->slots[i].memory, bench->size);
+		if (ret == 0)
+			fill_memory(worker, &worker->slots[i].memory);
+	}
+	return ret;
 }
 
 static int make_worker(struct bench *bench, unsigned int number)
@@ -195,8 +197,7 @@ static void finish(struct bench *bench)
 		struct worker *worker = &bench->workers[i];
 
 		vfio_nvme_queue_free(worker->queue);
-		if (bench->file >= 0)
-			free(worker->memory.vaddr);
+		free(worker->memory);
 		free(worker->slots);
 	}
 	free(bench->workers);

@@ -32,7 +32,8 @@ struct bench {
 /* A command on its way. */
 struct slot {
 	uint64_t start;			/* when it was put into the queue */
-	uint64_t iova, lba;
+	struct vfio_dma memory;
+	uint64_t lba;
 	bool read;
 };
 
@@ -40,8 +41,8 @@ struct slot {
 struct worker {
 	struct bench *bench;
 	struct vfio_nvme_queue *queue;
-	struct vfio_dma memory;
 	struct slot *slots;		/* depth of them */
+	void *memory;			/* of the one call at a time, without a disk */
 	pthread_t thread;
 	int cpu;			/* to run on, or -1 */
 	bool owner;			/* runs in the owner's thread */

@@ -30,26 +30,23 @@ int transfer_init(struct transfer *t, struct program *program)
 	*t = (struct transfer){ .program = program, .depth = depth,
 				.piece_size = choose_size(program->ns) };
 	ret = disk_queue(program, &t->queue, depth, false);
-	if (ret == 0)
-		ret = disk_memory(program, &t->memory, depth * t->piece_size);
 	if (ret < 0)
 		return ret;
 	t->pieces = calloc(depth, sizeof(*t->pieces));
 	if (!t->pieces)
 		return argument_error(program, ENOMEM, "give a smaller --depth",
 				      "%" PRIu64 " commands under way at once", depth);
-	for (uint64_t i = 0; i < depth; i++) {
-		t->pieces[i].data = (uint8_t *)t->memory.vaddr + i * t->piece_size;
-		t->pieces[i].iova = t->memory.iova + i * t->piece_size;
-	}
-	return 0;
+	/* One by one: without an IOMMU large memory is hard to have in one piece. */
+	for (uint64_t i = 0; i < depth && ret == 0; i++)
+		ret = disk_memory(program, &t->pieces[i].memory, t->piece_size);
+	return ret;
 }
 
 void transfer_finish(struct transfer *t)
 {
 	vfio_nvme_queue_free(t->queue);
-	if (t->memory.size)
-		vfio_dma_free(vfio_nvme_device(t->program->nvme), &t->memory);
+	for (uint64_t i = 0; t->pieces && i < t->depth; i++)
+		vfio_dma_free(vfio_nvme_device(t->program->nvme), &t->pieces[i].memory);
 	free(t->pieces);
 	*t = (struct transfer){ .program = t->program };
 }
@@ -82,10 +79,10 @@ static struct piece *piece_at(const struct transfer *t, uint64_t number)
 /* Fill the piece from the source. Returns its length, 0 at the end. */
 static int64_t fill(struct transfer *t, struct piece *piece, uint32_t want)
 {
-	int64_t got = t->source(t->arg, piece->data, want);
+	int64_t got = t->source(t->arg, piece->memory.vaddr, want);
 
 	if (got > 0)
-		memset((uint8_t *)piece->data + got, 0, t->piece_size - (size_t)got);
+		memset((uint8_t *)piece->memory.vaddr + got, 0, t->piece_size - (size_t)got);
 	if (got >= 0 && got < want)
 		t->left = 0;		/* it was shorter than it might have been */
 	return got;
@@ -109,9 +106,11 @@ static int put_next(struct transfer *t)
 	piece->blocks = (uint32_t)((len - 1) >> ns->block_shift) + 1;
 	piece->done = false;
 	if (t->source)
-		ret = vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
+		ret = vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks,
+				      piece->memory.iova, piece);
 	else
-		ret = vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
+		ret = vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks,
+				      piece->memory.iova, piece);
 	if (ret < 0)
 		return queue_error(t->program, t->doing, ret);
 	vfio_nvme_ring(t->queue);
@@ -163,7 +162,7 @@ static int take_oldest(struct transfer *t)
 	if (!piece->done)
 		return take_answers(t);
 	if (t->sink)
-		ret = t->sink(t->arg, piece->data, piece->len);
+		ret = t->sink(t->arg, piece->memory.vaddr, piece->len);
 	if (ret < 0)
 		return ret;
 	t->taken++;

@@ -9,8 +9,8 @@
 #include "program.h"
 
 struct piece {
-	void *data;
-	uint64_t iova, lba;
+	struct vfio_dma memory;
+	uint64_t lba;
 	uint32_t len;			/* bytes; what is left of the last block is not counted */
 	uint32_t blocks;
 	bool done;
@@ -19,7 +19,6 @@ struct piece {
 struct transfer {
 	struct program *program;
 	struct vfio_nvme_queue *queue;
-	struct vfio_dma memory;
 	struct piece *pieces;		/* depth of them */
 	uint64_t depth;
 	uint32_t piece_size;		/* bytes, whole blocks */
