@@ -163,6 +163,18 @@ static void stop_irqs(struct kernel *k)
 	k->dev.error = before;
 }
 
+/* What a reset does not end: low power, in which registers cannot be mapped, and tracking. */
+static void end_modes(struct kernel *k)
+{
+	const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+	const struct vfio_error before = k->dev.error;
+	uint8_t none = 0;
+
+	kernel_ask_feature(k, KERNEL_LOW_POWER_EXIT | set, &none, 0);
+	kernel_feature(&k->dev, FEATURE_DIRTY_STOP | set, &none, 0);	/* most had not begun */
+	k->dev.error = before;
+}
+
 /* The user has gone: as far as the kernel lets the device come back without closing it. */
 static int recycle(struct vfio_dev *dev)
 {
@@ -172,6 +184,7 @@ static int recycle(struct vfio_dev *dev)
 
 	stop_master(k);
 	stop_irqs(k);
+	end_modes(k);
 	r = kernel_dma_unmap(dev, 0, DMA_ALL, &unmapped);
 	if (r == 0 && (k->info.flags & VFIO_DEVICE_FLAGS_RESET))
 		r = reset(dev);
@@ -218,6 +231,7 @@ void kernel_close(struct vfio_dev *dev)
 		stop_master(k);
 	if (k->is_passed) {
 		stop_irqs(k);
+		end_modes(k);
 		kernel_cdev_detach(k);
 	}
 	fd_close(&k->device);

@@ -780,6 +780,8 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 		return region_info(arg);
 	case VFIO_DEVICE_FEATURE:
 		return set_feature(o, arg);
+	case VFIO_DEVICE_RESET:
+		return 0;		/* low power outlasts it */
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
 		return hot_reset_info(o, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backends/iommufd.h"
+#include "contract.h"
 
 #define PAGE 0x1000u
 #define BASE 0x100000u
@@ -91,6 +92,15 @@ static void out_of_order(void **state)
 	assert_written(a, 0, 0);		/* it goes on, and is closed so */
 }
 
+static void ends_with_its_user(void **state)
+{
+	assert_int_equal(vfio_dirty_start(a, PAGE), 0);
+	assert_int_equal(a->backend->recycle(a), 0);
+	assert_false(fake.is_tracking);
+	assert_int_equal(fake.tables, 0);
+	assert_int_equal(vfio_dirty_get(a, BASE, PAGE, PAGE, bitmap), -EINVAL);
+}
+
 static void two_of_a_group(void **state)
 {
 	assert_int_equal(vfio_dirty_start(a, PAGE), 0);
@@ -141,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(begins_and_ends),
 		TEST(out_of_order),
+		TEST(ends_with_its_user),
 		TEST(two_of_a_group),
 		TEST(an_iommu_that_cannot),
 		TEST(every_step_fails),

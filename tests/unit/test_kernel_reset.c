@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "backends/kernel.h"
+
 #define A "0000:03:00.0"
 #define B "0000:03:00.1"		/* in A's group and slot */
 #define C "0000:03:01.0"		/* in A's slot, in another group */
@@ -184,6 +186,21 @@ static void low_power(void **state)
 	close(efd);
 }
 
+/* Of a client of vfiod's nothing is left for the next one. */
+static void low_power_ends_with_its_user(void **state)
+{
+	const uint32_t enter = VFIO_DEVICE_FEATURE_SET | KERNEL_LOW_POWER;
+	struct vfio_dev *a;
+	uint8_t none;
+
+	fake_begin();
+	a = opens(0);
+	assert_int_equal(a->backend->feature(a, enter, &none, 0), 0);
+	assert_true(fake.devices[0].in_low_power);
+	assert_int_equal(a->backend->recycle(a), 0);
+	assert_false(fake.devices[0].in_low_power);
+}
+
 static void low_power_is_not_everywhere(void **state)
 {
 	struct vfio_dev *a;
@@ -212,6 +229,7 @@ int main(void)
 		BOTH(refused_by_the_kernel),
 		BOTH(not_of_others),
 		BOTH(low_power),
+		BOTH(low_power_ends_with_its_user),
 		BOTH(low_power_is_not_everywhere),
 	};
 
