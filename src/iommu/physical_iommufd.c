@@ -56,6 +56,8 @@ struct ioas_source {
 
 static int get_all(struct ioas_source *s, uint64_t iova, uint64_t size, struct physical_list *l)
 {
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+
 	while (size) {
 		struct ioas_get_pa q = {
 			.size = sizeof(q), .ioas = s->ioas, .iova = iova, .length = size,
@@ -64,7 +66,9 @@ static int get_all(struct ioas_source *s, uint64_t iova, uint64_t size, struct p
 
 		if (r < 0)
 			return r;
-		if (!q.length || q.length > size || !q.address || q.address + q.length < q.address)
+		/* Until Linux has the call, its number may be another's, which says anything. */
+		if (!q.length || q.length > size || !q.address ||
+		    q.address + q.length < q.address || (q.address ^ iova) % page)
 			return -EPROTO;
 		physical_add(l, q.address, q.length);
 		iova += q.length;

@@ -480,8 +480,12 @@ static void the_proposed_call(void **state)
 	kernel.length = 3 * PAGE;	/* more than was asked for */
 	assert_int_equal(source->segments(source, even, PAGE, s, 4, &err), -EPROTO);
 	kernel.length = PAGE;
-	kernel.address = UINT64_MAX - 100;
+	kernel.address = -(uint64_t)PAGE;
 	assert_int_equal(source->segments(source, even, PAGE, s, 4, &err), -EPROTO);
+	kernel.address = 0x100010;	/* elsewhere in its page */
+	assert_int_equal(source->segments(source, even, PAGE, s, 4, &err), -EPROTO);
+	kernel.address = 0x100000;
+	assert_int_equal(source->segments(source, even, PAGE, s, 4, &err), 1);
 	assert_int_equal(kernel.maps, 0);
 	physical_close(source);
 	munmap(memory, 8 * PAGE);
