@@ -197,9 +197,10 @@ static bool has_driver(const struct binding *b, const char *driver)
 	return there;
 }
 
-static bool is_safe(const struct binding *b, const struct action *action)
+/* uses: what was told of. */
+static bool is_safe(const struct binding *b, const struct action *action, unsigned int uses)
 {
-	if (!use_report(b->sysfs, b->bdf, b->group))
+	if (!uses)
 		return true;
 	if (action->force) {
 		fprintf(stderr, "lsvfio: %s: --force: all of that is lost\n", b->bdf);
@@ -242,7 +243,7 @@ static int bind_device(struct binding *b, const struct action *action)
 	if (is_bridge(b))
 		return complain(b, "it is a bridge", "drivers for users take none; choose what is "
 				"behind it");
-	if (!is_safe(b, action) || (is_vfio(b) && !is_free(b, action)))
+	if (!is_safe(b, action, use_report(b->sysfs, b->bdf, b->group)) || (is_vfio(b) && !is_free(b, action)))
 		return EXIT_NONE;
 	if ((!has_driver(b, driver) || !can_write(b, action->option)) && !b->dry)
 		return EXIT_NONE;
@@ -263,7 +264,7 @@ static int give_back(struct binding *b, const struct action *action)
 		printf("# %s has the driver %s, which is none of VFIO's\n", b->bdf, b->driver);
 		return !b->override || put_override(b, NULL) ? EXIT_ALL : EXIT_NONE;
 	}
-	if (!is_free(b, action))
+	if (!is_safe(b, action, use_functions(b->device, b->bdf)) || !is_free(b, action))
 		return EXIT_NONE;
 	printf("# %s: from %s to the driver that the kernel chooses; if driverctl gave it away:\n"
 	       "# driverctl unset-override %s\n", b->bdf, b->driver ? b->driver : "no driver",

@@ -304,6 +304,8 @@ int bind_devices(const struct action *action, const char *sysfs, char **names, i
  * lose its driver: how many things that are.
  */
 unsigned int use_report(const char *sysfs, const char *bdf, int64_t group);
+/* Of that only its virtual functions, which a driver of VFIO's may have, too. */
+unsigned int use_functions(int device, const char *bdf);
 
 /* ---- errors.c: the side channels of devices ----------------------------------------------- */
 

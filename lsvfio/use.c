@@ -369,6 +369,14 @@ static void look_at_device(struct use *u)
 	free(path);
 }
 
+unsigned int use_functions(int device, const char *bdf)
+{
+	struct use u = { .bdf = bdf, .why = "" };
+
+	look_at_functions(&u, device);
+	return u.count;
+}
+
 unsigned int use_report(const char *sysfs, const char *bdf, int64_t group)
 {
 	char *path = memory_printf("%s/kernel/iommu_groups/%lld/devices", sysfs, (long long)group);

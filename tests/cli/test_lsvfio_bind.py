@@ -234,6 +234,15 @@ def test_a_device_that_a_program_has(machine):
     assert done.returncode == 0 and driver(machine) == "nvme"
 
 
+def test_virtual_functions_of_a_user(machine):
+    run(machine, "--bind", DEVICE)
+    machine.write(machine.device(DEVICE) / "sriov_numvfs", "2\n")
+    done, log = run(machine, "--unbind", DEVICE)
+    assert (done.returncode, log) == (1, []) and "it has virtual functions: 2" in done.stderr
+    done, log = run(machine, "--unbind", "--force", DEVICE)
+    assert done.returncode == 0 and driver(machine) == "nvme"
+
+
 # ---- what is asked for --------------------------------------------------------------------------
 
 def test_no_such_device(machine):
