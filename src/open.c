@@ -8,6 +8,7 @@
 #include <vfio/driver.h>
 
 #include "backends/backends.h"
+#include "backends/unsafe.h"
 #include "base/error.h"
 #include "base/export.h"
 
@@ -40,11 +41,7 @@ static int open_fd(struct vfio_dev **dev, const char *number, struct vfio_error 
 #if !LIBVFIO_UNSAFE
 static int open_left_out(struct vfio_dev **dev, const char *name, struct vfio_error *err)
 {
-	return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
-			 "give the device to vfio-pci, and name it by its PCI address alone; or build "
-			 "libvfio without -Dunsafe=disabled",
-			 "'%.60s': this libvfio was built without the back ends for devices without an "
-			 "IOMMU", name);
+	return unsafe_check(name, err);
 }
 #define uio_open open_left_out
 #define noiommu_open open_left_out

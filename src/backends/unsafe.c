@@ -25,6 +25,12 @@
 
 int unsafe_check(const char *what, struct vfio_error *err)
 {
+	if (!LIBVFIO_UNSAFE)
+		return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
+				 "give the device to vfio-pci, and name it by its PCI address alone; or "
+				 "build libvfio without -Dunsafe=disabled",
+				 "opening %.60s: this libvfio was built without the back ends for devices "
+				 "without an IOMMU", what);
 	if (!capability_have(CAP_SYS_RAWIO))
 		return error_set(err, EPERM, VFIO_E_UNSAFE, VFIO_BY_LIBRARY,
 				 "run as root; or with CAP_SYS_RAWIO, CAP_SYS_ADMIN for physical addresses, "

@@ -10,10 +10,7 @@
 #ifndef LIBVFIO_BACKENDS_UNSAFE_H
 #define LIBVFIO_BACKENDS_UNSAFE_H
 
-#include <errno.h>
-
 #include "backends/kernel.h"
-#include "base/error.h"
 #include "base/range_map.h"
 #include "contract.h"
 #include "iommu/physical.h"
@@ -22,20 +19,11 @@
 /* ---- unsafe.c ------------------------------------------------------------------------------- */
 
 /*
- * May this process open what, a device string ("unsafe-noiommu:0000:03:00.0")? 0; or -EPERM and
- * VFIO_E_UNSAFE without CAP_SYS_RAWIO.
+ * May this process open what, a device string ("unsafe-noiommu:0000:03:00.0")? 0; -EPERM and
+ * VFIO_E_UNSAFE without CAP_SYS_RAWIO; -ENOTSUP in a library that was built without such devices
+ * (-Dunsafe=disabled).
  */
-#if LIBVFIO_UNSAFE
 int unsafe_check(const char *what, struct vfio_error *err);
-#else
-static inline int unsafe_check(const char *what, struct vfio_error *err)
-{
-	return error_set(err, ENOTSUP, VFIO_E_NO_BACKEND, VFIO_BY_LIBRARY,
-			 "build libvfio without -Dunsafe=disabled",
-			 "opening %.60s: this libvfio was built without the back ends for devices "
-			 "without an IOMMU", what);
-}
-#endif
 
 /*
  * The same, and that it is opened is recorded in /run/libvfio/taint: call it when nothing else speaks
