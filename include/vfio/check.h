@@ -29,10 +29,10 @@ struct vfio_finding {
 
 /*
  * Can this user open the device that name names, and if not, why? name is a PCI address, vfioN, or a
- * string that begins with "sysfs:" or "unsafe-noiommu:"; NULL: the machine alone. callback is called for each finding,
- * which is good until it returns; a topic may have several. A failure has the words of vfio_open()'s
- * record when it fails for that reason. Returns the worst verdict; or -errno with *err (which may be
- * NULL) filled when name is none of these.
+ * string that begins with "sysfs:", "uio:" or "unsafe-noiommu:"; NULL: the machine alone. callback is
+ * called for each finding, which is good until it returns; a topic may have several. A failure has
+ * the words of vfio_open()'s record when it fails for that reason. Returns the worst verdict; or
+ * -errno with *err (which may be NULL) filled when name is none of these.
  *
  * sysfs:DIR is the machine whose sysfs is DIR, and sysfs:DIR/bus/pci/devices/ADDRESS a device of it:
  * its dev, proc and run lie beside DIR.

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/uio.h"
 #include "backends/unsafe.h"
 #include "base/error.h"
 #include "base/export.h"
@@ -163,10 +164,22 @@ static const char *topic_of(const struct vfio_error *err)
 	}
 }
 
-static void check_unguarded(struct check *c, const char *bdf)
+static void check_privilege(struct check *c, const char *scheme)
 {
-	char what[sizeof(UNSAFE_NOIOMMU) + KERNEL_BDF], group[40];
+	char what[sizeof(UNSAFE_NOIOMMU) + KERNEL_BDF];
 	struct vfio_error err;
+
+	snprintf(what, sizeof(what), "%s%s", scheme, c->place.bdf);
+	if (unsafe_check(what, &err) < 0)
+		check_tell(c, VFIO_FAIL, "privilege", &err);
+	else
+		check_pass(c, "privilege", "you may use devices that can reach all memory");
+}
+
+static void check_noiommu(struct check *c, const char *bdf)
+{
+	struct vfio_error err;
+	char group[40];
 
 	if (kernel_find_unguarded(&c->root.roots, bdf, &c->place, &err) < 0) {
 		check_tell(c, VFIO_FAIL, topic_of(&err), &err);
@@ -175,18 +188,51 @@ static void check_unguarded(struct check *c, const char *bdf)
 	check_pass(c, "device", "%s is there", bdf);
 	check_pass(c, "iommu", "%s is used without an IOMMU, as is asked for", bdf);
 	check_pass(c, "driver", "%s has the driver %s", bdf, c->place.driver);
-	snprintf(what, sizeof(what), UNSAFE_NOIOMMU "%s", bdf);
 	if (!check_noiommu_is_on(c)) {
 		kernel_noiommu_off(&c->place, &err);
 		check_tell(c, VFIO_FAIL, "kernel", &err);
 	}
-	if (unsafe_check(what, &err) < 0)
-		check_tell(c, VFIO_FAIL, "privilege", &err);
-	else
-		check_pass(c, "privilege", "you may use devices that can reach all memory");
+	check_privilege(c, UNSAFE_NOIOMMU);
 	snprintf(group, sizeof(group), "vfio/noiommu-%lld", (long long)c->place.group);
 	check_nodes(c, "vfio/vfio", group);
 	check_holders(c, group, group);
+}
+
+static void check_uio_node(struct check *c)
+{
+	struct vfio_error err;
+	char path[PATH_MAX];
+
+	if (uio_find_node(&c->root.roots, &c->place, path, &err) < 0) {
+		check_tell(c, VFIO_FAIL, "node", &err);
+		return;
+	}
+	if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) < 0) {
+		uio_node_failed(&c->root.roots, &c->place, path, errno, &err);
+		check_tell(c, VFIO_FAIL, "node", &err);
+	} else {
+		check_pass(c, "node", "you (user %u) may open %s", geteuid(), path);
+	}
+	check_holders(c, strrchr(path, '/') + 1, strrchr(path, '/') + 1);
+}
+
+/* Where an IOMMU translates, the device can be opened, and its registers used. */
+static void check_uio(struct check *c, const char *bdf)
+{
+	struct vfio_error err;
+
+	if (uio_find(&c->root.roots, bdf, &c->place, &err) < 0) {
+		check_tell(c, VFIO_FAIL, topic_of(&err), &err);
+		return;
+	}
+	check_pass(c, "device", "%s is there", bdf);
+	check_pass(c, "driver", "%s has the driver %s", bdf, c->place.driver);
+	if (unsafe_check_domain(&c->root.roots, bdf, &err) < 0)
+		check_tell(c, VFIO_WARN, "iommu", &err);
+	else
+		check_pass(c, "iommu", "nothing translates the addresses that %s sends", bdf);
+	check_privilege(c, UNSAFE_UIO);
+	check_uio_node(c);
 }
 
 /* ---- any other ---------------------------------------------------------------------------------- */
@@ -221,6 +267,29 @@ static bool is_node(const char *name)
 	       !name[4 + strspn(name + 4, "0123456789")];
 }
 
+static const struct {
+	const char *prefix;
+	void (*check)(struct check *c, const char *bdf);
+} schemes[] = {
+	{ "sysfs:", check_device },
+	{ UNSAFE_NOIOMMU, check_noiommu },
+	{ UNSAFE_UIO, check_uio },
+};
+
+/* What follows sysfs: may be a machine alone. */
+static bool find_scheme(struct check *c, const char *name, char bdf[KERNEL_BDF])
+{
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		size_t len = strlen(schemes[i].prefix);
+
+		if (strncmp(name, schemes[i].prefix, len))
+			continue;
+		c->check = schemes[i].check;
+		return sysfs_parse(name + len, &c->root, bdf) && (bdf[0] || i == 0);
+	}
+	return false;
+}
+
 /* *bdf is empty for the machine. */
 static int find_name(struct check *c, const char *name, char bdf[KERNEL_BDF],
 		     struct vfio_error *err)
@@ -230,15 +299,10 @@ static int find_name(struct check *c, const char *name, char bdf[KERNEL_BDF],
 		return 0;
 	if (is_node(name))
 		return kernel_node_address(&c->root.roots, name, bdf, err);
-	if (kernel_parse(name, bdf))
-		return 0;
-	if (strncmp(name, "sysfs:", 6) == 0 && sysfs_parse(name + 6, &c->root, bdf))
-		return 0;
-	c->unguarded = strncmp(name, UNSAFE_NOIOMMU, strlen(UNSAFE_NOIOMMU)) == 0;
-	if (c->unguarded && sysfs_parse(name + strlen(UNSAFE_NOIOMMU), &c->root, bdf) && bdf[0])
+	if (kernel_parse(name, bdf) || find_scheme(c, name, bdf))
 		return 0;
 	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "write a PCI address (0000:03:00.0), also behind sysfs: or "
+			 "write a PCI address (0000:03:00.0), also behind sysfs:, " UNSAFE_UIO " or "
 			 UNSAFE_NOIOMMU ", or vfioN; others need nothing of the kernel's VFIO",
 			 "'%.80s' is no PCI device that could be checked", name);
 }
@@ -247,7 +311,7 @@ EXPORT int vfio_check(const char *name,
 		      void (*callback)(void *arg, const struct vfio_finding *finding), void *arg,
 		      struct vfio_error *err)
 {
-	struct check c = { .callback = callback, .arg = arg };
+	struct check c = { .check = check_device, .callback = callback, .arg = arg };
 	char bdf[KERNEL_BDF];
 	int r;
 
@@ -255,10 +319,8 @@ EXPORT int vfio_check(const char *name,
 	r = find_name(&c, name, bdf, err);
 	if (r < 0)
 		return r;
-	if (c.unguarded) {
-		check_unguarded(&c, bdf);
-	} else if (bdf[0]) {
-		check_device(&c, bdf);
+	if (bdf[0]) {
+		c.check(&c, bdf);
 	} else {
 		c.place = (struct kernel_place){ .bdf = "a device", .group = -1 };
 		if (check_has_iommu(&c))

@@ -14,7 +14,7 @@
 
 struct check {
 	struct sysfs_root root;
-	bool unguarded;			/* the device is to be used without an IOMMU */
+	void (*check)(struct check *c, const char *bdf);	/* by the way in which it is to be used */
 	struct kernel_place place;	/* of the device; else its bdf is "a device" */
 	void (*callback)(void *arg, const struct vfio_finding *finding);
 	void *arg;

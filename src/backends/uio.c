@@ -6,8 +6,6 @@
  */
 #include "backends/uio.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +24,6 @@
 #include "base/error.h"
 #include "base/fd.h"
 
-#define DRIVER "uio_pci_generic"
 #define LAST_ONE_MS 1000
 
 struct uio {
@@ -128,59 +125,7 @@ static void close_device(struct vfio_dev *dev)
 	free(u);
 }
 
-/* ---- which device ------------------------------------------------------------------------- */
-
-static int not_bound(const struct kernel_place *p, struct vfio_error *err)
-{
-	char remedy[sizeof(err->remedy)];
-
-	snprintf(remedy, sizeof(remedy),
-		 "as root: modprobe " DRIVER "; driverctl set-override %s " DRIVER "%s", p->bdf,
-		 p->driver[0] ? "; its driver then loses it" : "");
-	return error_set(err, ENODEV, VFIO_E_NOT_BOUND, VFIO_BY_KERNEL, remedy,
-			 "%s has %s%s, and not " DRIVER, p->bdf,
-			 p->driver[0] ? "the driver " : "no driver", p->driver);
-}
-
-static bool is_node(const char *name)
-{
-	size_t digits = strncmp(name, "uio", 3) ? 0 : strspn(name + 3, "0123456789");
-
-	return digits && digits < 10 && !name[3 + digits];
-}
-
-/* The folder uio of the device holds one folder, uioN. */
-static int find_node(const struct kernel_roots *roots, const struct kernel_place *p,
-		     char path[PATH_MAX], struct vfio_error *err)
-{
-	struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, PATH_MAX, "%s/bus/pci/devices/%s/uio", roots->sys, p->bdf);
-	dir = opendir(path);
-	if (!dir)
-		return error_system(err, errno, "reading %.180s", path);
-	while ((entry = readdir(dir)) && !is_node(entry->d_name))
-		;
-	if (entry)
-		snprintf(path, PATH_MAX, "%s/%s", roots->dev, entry->d_name);
-	closedir(dir);
-	return entry ? 0 : kernel_no_sense(path, "there is no uioN in it", err);
-}
-
-static int node_failed(const struct kernel_roots *roots, const struct kernel_place *p,
-		       const char *path, int e, struct vfio_error *err)
-{
-	if (e == EWOULDBLOCK)
-		return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
-				 "wait until it has gone; as root, fuser -v on the node says who it is",
-				 "%s is in use: another process has locked %.150s", p->bdf, path);
-	if (e == ENOENT || e == ENXIO || e == ENODEV)
-		return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
-				 "in a container, have the node passed in; else: is /dev a devtmpfs?",
-				 "opening %s: there is no %.150s", p->bdf, path);
-	return kernel_node_failed(roots, p, path, e, err);
-}
+/* ---- opening ------------------------------------------------------------------------------ */
 
 /*
  * The lock is against other programs with this library: two drivers of one device ruin each other.
@@ -203,17 +148,15 @@ static int open_node(struct uio *u, const struct kernel_roots *roots, const stru
 		     struct vfio_error *err)
 {
 	char path[PATH_MAX];
-	int r = find_node(roots, p, path, err);
+	int r = uio_find_node(roots, p, path, err);
 
 	if (r < 0)
 		return r;
 	u->node = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (u->node < 0 || lock(u->node) < 0)
-		return node_failed(roots, p, path, errno, err);
+		return uio_node_failed(roots, p, path, errno, err);
 	return 0;
 }
-
-/* ---- opening ------------------------------------------------------------------------------ */
 
 /* On some boards a pin leads nowhere. */
 static bool has_irq(const struct raw *raw)
@@ -286,19 +229,12 @@ static int start(struct uio *u, const struct kernel_roots *roots, const struct k
 static int find(const struct kernel_roots *roots, const char *name, struct kernel_place *p,
 		struct vfio_error *err)
 {
-	char bdf[KERNEL_BDF], what[KERNEL_BDF + 8];
-	int r;
+	char what[KERNEL_BDF + 8];
+	int r = uio_find(roots, name, p, err);
 
-	if (!kernel_parse(name, bdf))
-		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-				 "write it as uio:0000:03:00.0: domain, bus, device below 20, function "
-				 "below 8", "'uio:%.40s' has no PCI address", name);
-	r = kernel_look(roots, bdf, p, err);
 	if (r < 0)
 		return r;
-	if (strcmp(p->driver, DRIVER))
-		return not_bound(p, err);
-	snprintf(what, sizeof(what), "uio:%s", bdf);
+	snprintf(what, sizeof(what), "uio:%s", p->bdf);
 	return unsafe_check(what, err);
 }
 

@@ -52,6 +52,14 @@ def test_all_is_well(machine):
                       "hugepages", "taint"]
 
 
+def test_uio(machine):
+    name = f"uio:{machine.sys}/bus/pci/devices/{DEVICE}"
+    status, device, findings = found(machine, "--check", name)
+    assert (status, device) == (1, name)
+    assert the_one(findings) == ("fail", "driver", 111)
+    assert "modprobe uio_pci_generic" in findings[0]["remedy"]
+
+
 def test_the_machine(machine):
     _, device, findings = found(machine, "--check")
     assert device is None

@@ -55,6 +55,8 @@ step text "lsvfio --check --color=never {EDU} {UNBOUND}"
 step machine "lsvfio --check --json"
 step absent "lsvfio --check --json 0000:1f:00.0"
 step unbound "lsvfio --check --json {UNBOUND}"
+step uio "lsvfio --check --json uio:{NEIGHBOUR}"
+root uio-root "lsvfio --check --json uio:{NEIGHBOUR}"
 step unbound-open "edu-copy -d {UNBOUND} /small /tmp/out"
 step blocked "lsvfio --check --json {SHARING}"
 step blocked-open "edu-copy -d {SHARING} /small /tmp/out"
@@ -153,6 +155,13 @@ def test_what_is_in_the_way(machine):
     assert wrong == [('fail', 'group', 112)] and NEIGHBOUR in first['what']
     wrong, first = machine.wrong('busy')
     assert wrong == [('fail', 'holder', 105)] and '(vfio-nvme)' in first['what']
+
+
+def test_uio(machine):
+    """The IOMMU translates, so that memory cannot be had; but registers can."""
+    wrong, _ = machine.wrong('uio')
+    assert {w[:2] for w in wrong} == {('warn', 'iommu'), ('fail', 'privilege'), ('fail', 'node')}
+    assert machine.wrong('uio-root')[0] == [('warn', 'iommu', 513)]
 
 
 @pytest.mark.parametrize('name, code', [('unbound', 111), ('blocked', 112)])

@@ -285,6 +285,48 @@ static void without_an_iommu(void **state)
 		    VFIO_E_NAME, "unsafe-noiommu:x", "address");
 }
 
+static bool fails_uio(struct tree *t)
+{
+	char name[PATH_MAX];
+
+	snprintf(name, sizeof(name), "uio:%s/bus/pci/devices/" BDF, t->sys);
+	nfound = 0;
+	return vfio_check(name, keep, &nfound, &t->err) == VFIO_FAIL;
+}
+
+/* It has an IOMMU, which may translate or not. */
+static void by_uio(void **state)
+{
+	const bool may = LIBVFIO_UNSAFE && capability_have(CAP_SYS_RAWIO) && capability_is_initial();
+	struct tree *t = *state;
+
+	assert_true(fails_uio(t));
+	assert_true(says("driver", VFIO_FAIL, "vfio-pci, and not uio_pci_generic"));
+	make_link(t, DEV "/driver", "../uio_pci_generic");
+	assert_true(fails_uio(t));
+	assert_true(says("driver", VFIO_PASS, "uio_pci_generic"));
+	assert_true(says("node", VFIO_FAIL, DEV "/uio"));
+	make_folder(t, DEV "/uio/uio4");
+	assert_true(fails_uio(t));
+	assert_true(says("node", VFIO_FAIL, "there is no"));
+	make_file(t, "dev/uio4", "");
+	assert_int_equal(fails_uio(t), !may);
+	assert_true(says("device", VFIO_PASS, BDF));
+	assert_true(says("node", VFIO_PASS, "dev/uio4"));
+	assert_true(says("holder", VFIO_PASS, BDF));
+	assert_true(says("privilege", may ? VFIO_PASS : VFIO_FAIL, ""));
+	assert_true(says("iommu", VFIO_PASS, "nothing translates"));
+	assert_true(says("hugepages", VFIO_PASS, ""));
+	assert_false(says("group", VFIO_PASS, ""));
+	make_file(t, "sys/kernel/iommu_groups/7/type", "DMA\n");
+	assert_int_equal(fails_uio(t), !may);
+	assert_true(says("iommu", VFIO_WARN, "translates"));
+	assert_says(t, vfio_check("uio:x", keep, &nfound, &t->err), EINVAL, VFIO_E_NAME, "uio:x",
+		    "uio: or");
+	assert_says(t, vfio_check("uio:/sys", keep, &nfound, &t->err), EINVAL, VFIO_E_NAME, "uio:",
+		    "uio: or");
+}
+
 static void interrupt_remapping(void **state)
 {
 	struct tree *t = *state;
@@ -357,6 +399,7 @@ int main(void)
 		TEST(nodes),
 		TEST(a_holder),
 		TEST(without_an_iommu),
+		TEST(by_uio),
 		TEST(interrupt_remapping),
 		TEST(huge_pages),
 		TEST(what_was_done_before),

@@ -324,12 +324,23 @@ static void names(void **state)
 static void not_bound(void **state)
 {
 	struct tree *t = *state;
+	char path[PATH_MAX];
 
 	assert_says(t, open_it(t, BDF), ENODEV, VFIO_E_NOT_BOUND, "driver vfio-pci",
 		    "driverctl set-override " BDF " uio_pci_generic");
 	drop(t, DEV "/driver");
 	assert_says(t, open_it(t, "03:00.0"), ENODEV, VFIO_E_NOT_BOUND, "no driver",
 		    "modprobe uio_pci_generic");
+	make_link(t, DEV "/driver", "../uio_pci_generic");
+	assert_int_equal(uio_find(&t->roots, BDF, &t->place, &t->err), 0);
+	assert_says(t, uio_find_node(&t->roots, &t->place, path, &t->err), EINVAL, VFIO_E_SYSFS,
+		    DEV "/uio", "sysfs");
+	make_folder(t, DEV "/uio/uio4x");
+	assert_says(t, uio_find_node(&t->roots, &t->place, path, &t->err), EINVAL, VFIO_E_SYSFS,
+		    "no uioN", "sysfs");
+	make_folder(t, DEV "/uio/uio12");
+	assert_int_equal(uio_find_node(&t->roots, &t->place, path, &t->err), 0);
+	assert_non_null(strstr(path, "/dev/uio12"));
 	make_link(t, DEV "/driver", "../uio_pci_generic\n");
 	assert_says(t, open_it(t, BDF), EINVAL, VFIO_E_SYSFS, DEV "/driver", "sysfs");
 }
