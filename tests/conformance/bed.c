@@ -137,6 +137,11 @@ bool ours(struct bed *b)
 	return strcmp(name, "inprocess") == 0 || strcmp(name, "socket") == 0;
 }
 
+bool by_uio(struct bed *b)
+{
+	return strcmp(vfio_backend_name(b->dev), "uio") == 0;
+}
+
 int bed_eventfd(struct bed *b)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

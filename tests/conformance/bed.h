@@ -64,6 +64,9 @@ void bed_reopen(struct bed *b);
 /* Is it this library that answers, and not a kernel? */
 bool ours(struct bed *b);
 
+/* Has it been mapped from sysfs? */
+bool by_uio(struct bed *b);
+
 /* A new eventfd, which goes with the bed, or when all go. */
 int bed_eventfd(struct bed *b);
 void bed_close_eventfds(struct bed *b);

@@ -39,7 +39,8 @@ static void row_054_read_request_size(struct bed *b)
 			real = code < payload ? payload : code;
 		put(b, devctl(b), 2, control | code << 12);
 		assert_int_equal(get(b, devctl(b), 2), control | code << 12);
-		assert_behind(b, devctl(b), 2, control | real << 12);
+		if (!by_uio(b))		/* not every device has those bits */
+			assert_behind(b, devctl(b), 2, control | real << 12);
 	}
 }
 

@@ -2,6 +2,7 @@
 """Devices of uio_pci_generic: QEMU's edu and NVMe in a guest, as root; and what others are told."""
 
 import random
+import re
 import sys
 
 import pytest
@@ -41,6 +42,7 @@ root line "VFIO_DEVICE=uio:{EDU} test-line"
 root lsvfio "lsvfio uio:{NVME}"
 root edu "edu-copy -d uio:{EDU} /small /tmp/out && cmp /small /tmp/out"
 root identify "vfio-nvme -d uio:{NVME} identify"
+root rows "conformance open uio:{NVME}"
 root copy-in "vfio-nvme -d uio:{NVME} copy-in --verify --offset 1M /file"
 root copy-out "vfio-nvme -d uio:{NVME} copy-out -o 1M -s {len(FILE)} /tmp/back && cmp /file /tmp/back"
 root killed ". /holding; kill_it; vfio-nvme -d uio:{NVME} identify"
@@ -173,3 +175,9 @@ def test_names(machine):
 
 def test_record(machine):
     assert f'device={EDU} backend=uio' in machine.right('taint')
+
+
+def test_conformance(machine):
+    """What a virtual function of a model is held to, that of a real device does, too."""
+    text = machine.right('rows')
+    assert int(re.search(r'PASSED  \] (\d+) test', text).group(1)) >= 50, text
