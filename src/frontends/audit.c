@@ -213,7 +213,7 @@ static void reset(struct audit *a)
 		audit_tell(a, VFIO_FAIL, VFIO_E_RESET,
 			   "behind a bridge of its own it could be reset with its bus",
 			   "it cannot be reset: a user finds what the last one left in it");
-	else if (info.others)
+	else if (info.methods == VFIO_RESET_HOT && info.others)
 		audit_tell(a, VFIO_WARN, VFIO_E_RESET, "give those to the same user",
 			   "%u other functions are reset with it", info.others);
 	else

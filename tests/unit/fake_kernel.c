@@ -772,7 +772,8 @@ static int on_device(struct object *o, unsigned long request, void *arg)
 		o->is_on_dirty = false;
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
-		info->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+		info->flags = VFIO_DEVICE_FLAGS_PCI |
+			      (fake.cannot_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
 		info->num_regions = VFIO_PCI_NUM_REGIONS;
 		info->num_irqs = VFIO_PCI_NUM_IRQS;
 		return 0;

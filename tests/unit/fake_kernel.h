@@ -54,6 +54,7 @@ struct fake {
 	unsigned int maps, copies, unmaps;
 	uint64_t pinned;		/* bytes */
 	unsigned int hot_resets;
+	bool cannot_reset;		/* but by a hot reset */
 	uint64_t written;		/* where a device has written, if that is remembered */
 	unsigned int tables;		/* for that, that there are */
 	bool is_tracking;

@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <vfio/check.h>
+
 #include "backends/kernel.h"
 
 #define A "0000:03:00.0"
@@ -162,6 +164,29 @@ static void not_of_others(void **state)
 	assert_int_equal(vfio_last_error(dev)->code, VFIO_E_UNSUPPORTED);
 }
 
+static void note_reset(void *arg, const struct vfio_finding *f)
+{
+	if (strcmp(f->topic, "reset") == 0)
+		*(struct vfio_finding *)arg = *f;
+}
+
+/* Who can be reset alone need not be reset with its slot. */
+static void audited(void **state)
+{
+	struct vfio_finding f = { .verdict = VFIO_FAIL };
+
+	fake_begin();
+	opens(0);
+	vfio_audit(devs[0], note_reset, &f);
+	assert_int_equal(f.verdict, VFIO_PASS);
+	fake.cannot_reset = true;
+	opens(1);
+	opens(2);
+	vfio_close(devs[0]);
+	vfio_audit(opens(0), note_reset, &f);
+	assert_int_equal(f.verdict, VFIO_WARN);
+}
+
 /* ---- low power ------------------------------------------------------------------------------ */
 
 static void low_power(void **state)
@@ -228,6 +253,7 @@ int main(void)
 		BOTH(none_there),
 		BOTH(refused_by_the_kernel),
 		BOTH(not_of_others),
+		BOTH(audited),
 		BOTH(low_power),
 		BOTH(low_power_ends_with_its_user),
 		BOTH(low_power_is_not_everywhere),
