@@ -33,6 +33,7 @@ struct uio {
 	struct unsafe_maps maps;
 	struct vfio_error no_dma;	/* err 0: physical addresses reach memory */
 	int node;			/* /dev/uioN */
+	int guard;			/* a file of sysfs, locked as long as the node is open */
 };
 
 static struct uio *uio_of(struct vfio_dev *dev)
@@ -122,6 +123,7 @@ static void close_device(struct vfio_dev *dev)
 	}
 	unsafe_maps_close(&u->maps);
 	fd_close(&u->node);
+	fd_close(&u->guard);
 	free(u);
 }
 
@@ -132,16 +134,31 @@ static void close_device(struct vfio_dev *dev)
  * The kernel may still be taking down the ring of the last one, and when that lets go of the node
  * it ends bus mastering: hence the wait.
  */
-static int lock(int node)
+static int lock(int fd)
 {
 	int64_t deadline = clock_ms() + LAST_ONE_MS;
 
-	while (flock(node, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || clock_ms() > deadline)
 			return -1;
 		poll(NULL, 0, 2);
 	}
 	return 0;
+}
+
+/*
+ * Who closes the node ends bus mastering, also of somebody else who has it open. So it is not opened
+ * before a file is locked that can be opened without harm, and by root alone: that of a BAR.
+ */
+static int take_guard(struct uio *u, const struct kernel_roots *roots, const struct kernel_place *p)
+{
+	char path[PATH_MAX];
+
+	for (unsigned int i = 0; i < NUM_BARS && u->guard < 0; i++) {
+		snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/resource%u", roots->sys, p->bdf, i);
+		u->guard = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	}
+	return u->guard < 0 ? 0 : lock(u->guard);
 }
 
 static int open_node(struct uio *u, const struct kernel_roots *roots, const struct kernel_place *p,
@@ -152,6 +169,8 @@ static int open_node(struct uio *u, const struct kernel_roots *roots, const stru
 
 	if (r < 0)
 		return r;
+	if (take_guard(u, roots, p) < 0)
+		return uio_node_failed(roots, p, path, errno, err);
 	u->node = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (u->node < 0 || lock(u->node) < 0)
 		return uio_node_failed(roots, p, path, errno, err);
@@ -198,6 +217,7 @@ static struct uio *new(void)
 	u->backend.close = close_device;
 	u->in.dev.backend = &u->backend;
 	u->node = -1;
+	u->guard = -1;
 	return u;
 }
 

@@ -66,13 +66,21 @@ int uio_find_node(const struct kernel_roots *roots, const struct kernel_place *p
 	return entry ? 0 : kernel_no_sense(path, "there is no uioN in it", err);
 }
 
+static int is_used(const struct kernel_roots *roots, const struct kernel_place *p,
+		   const char *node, struct vfio_error *err)
+{
+	if (kernel_held(roots, p, node, err) < 0)
+		return -EBUSY;
+	return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
+			 "wait until it has gone; as root, fuser -v on the node says who it is",
+			 "%s is in use: a process that cannot be seen has %.150s", p->bdf, node);
+}
+
 int uio_node_failed(const struct kernel_roots *roots, const struct kernel_place *p,
 		    const char *path, int e, struct vfio_error *err)
 {
 	if (e == EWOULDBLOCK)
-		return error_set(err, EBUSY, VFIO_E_BUSY, VFIO_BY_LIBRARY,
-				 "wait until it has gone; as root, fuser -v on the node says who it is",
-				 "%s is in use: another process has locked %.150s", p->bdf, path);
+		return is_used(roots, p, path, err);
 	if (e == ENOENT || e == ENXIO || e == ENODEV)
 		return error_set(err, ENODEV, VFIO_E_NO_KERNEL, VFIO_BY_KERNEL,
 				 "in a container, have the node passed in; else: is /dev a devtmpfs?",

@@ -45,6 +45,7 @@ root identify "vfio-nvme -d uio:{NVME} identify"
 root rows "conformance open uio:{NVME}"
 root copy-in "vfio-nvme -d uio:{NVME} copy-in --verify --offset 1M /file"
 root copy-out "vfio-nvme -d uio:{NVME} copy-out -o 1M -s {len(FILE)} /tmp/back && cmp /file /tmp/back"
+root refused ". /holding; refuse_others"
 root killed ". /holding; kill_it; vfio-nvme -d uio:{NVME} identify"
 mkdir -p /run/vfiod
 vfiod --config /vfiod.conf > /tmp/log 2>&1 &
@@ -67,20 +68,32 @@ unsafe = yes
 socket = /tmp/nvme.sock
 '''
 
-# A program that drives the disk is killed when it has bus mastering on; and what becomes of that.
+# A program that drives the disk is killed when it has bus mastering on; and what becomes of that. Others
+# want a device that a program has: that one does not notice.
 HOLDING = f'''
 masters() {{
-	command=$(od -An -tx1 -j4 -N1 /sys/bus/pci/devices/{NVME}/config | tr -d ' ')
+	command=$(od -An -tx1 -j4 -N1 /sys/bus/pci/devices/$1/config | tr -d ' ')
 	[ $(( 0x$command & 4 )) = 4 ]
+}}
+become_master() {{
+	for i in $(seq 200); do masters $1 && break; sleep 0.05; done
+	masters $1 && echo it was master
 }}
 kill_it() {{
 	vfio-nvme -d uio:{NVME} bench -t 60 > /dev/null &
-	for i in $(seq 200); do masters && break; sleep 0.05; done
-	masters && echo it was master
+	become_master {NVME}
 	kill -KILL $!
 	wait
-	for i in $(seq 100); do masters || break; sleep 0.05; done
-	masters || echo it is master no more
+	for i in $(seq 100); do masters {NVME} || break; sleep 0.05; done
+	masters {NVME} || echo it is master no more
+}}
+refuse_others() {{
+	head -c 20000 /file > more
+	edu-copy -d uio:{EDU} more out &
+	become_master {EDU}
+	lsvfio uio:{EDU}
+	masters {EDU} && echo it is master still
+	wait $! && cmp more out && echo all was copied
 }}
 '''
 
@@ -145,6 +158,12 @@ def test_nvme_copies(machine):
     assert 'NVMe' in machine.right('identify')
     assert 'compared: the same' in machine.right('copy-in')
     machine.right('copy-out')
+
+
+def test_refused_program_does_no_harm(machine):
+    text = machine.step('refused').text
+    assert 'VFIO-105' in text and '(edu-copy)' in text, text
+    assert 'it is master still' in text and 'all was copied' in text, text
 
 
 def test_killed_program_leaves_no_bus_master(machine):
