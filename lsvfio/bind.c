@@ -85,9 +85,10 @@ static void close_binding(struct binding *b)
 	free(b->bdf);
 }
 
-static bool is_vfio(const struct binding *b)
+/* Has it a driver that gives it to users: one of VFIO's, or UIO's? */
+static bool is_given(const struct binding *b)
 {
-	return b->driver && (strstr(b->driver, "vfio") ||
+	return b->driver && (strstr(b->driver, "vfio") || !strcmp(b->driver, "uio_pci_generic") ||
 			     faccessat(b->device, "vfio-dev", F_OK, 0) == 0);
 }
 
@@ -218,15 +219,22 @@ static void note_holder(void *arg, const struct vfio_finding *f)
 	*(bool *)arg = true;
 }
 
-/* The kernel would wait for its user to close it, for as long as that takes. */
+/*
+ * In whatever way a program has it: with VFIO the kernel would wait for it to close the device, for as
+ * long as that takes; with UIO it would be taken from it.
+ */
 static bool is_free(const struct binding *b, const struct action *action)
 {
-	char *name = memory_printf("sysfs:%s%s/bus/pci/devices/%s",
-				   strchr(b->sysfs, '/') ? "" : "./", b->sysfs, b->bdf);
+	static const char *const ways[] = { "sysfs", "unsafe-noiommu", "uio" };
 	bool held = false;
 
-	vfio_check(name, note_holder, &held, NULL);
-	free(name);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !held; i++) {
+		char *name = memory_printf("%s:%s%s/bus/pci/devices/%s", ways[i],
+					   strchr(b->sysfs, '/') ? "" : "./", b->sysfs, b->bdf);
+
+		vfio_check(name, note_holder, &held, NULL);
+		free(name);
+	}
 	return !held || action->force;
 }
 
@@ -243,7 +251,8 @@ static int bind_device(struct binding *b, const struct action *action)
 	if (is_bridge(b))
 		return complain(b, "it is a bridge", "drivers for users take none; choose what is "
 				"behind it");
-	if (!is_safe(b, action, use_report(b->sysfs, b->bdf, b->group)) || (is_vfio(b) && !is_free(b, action)))
+	if (!is_safe(b, action, use_report(b->sysfs, b->bdf, b->group)) ||
+	    (is_given(b) && !is_free(b, action)))
 		return EXIT_NONE;
 	if ((!has_driver(b, driver) || !can_write(b, action->option)) && !b->dry)
 		return EXIT_NONE;
@@ -260,8 +269,8 @@ static int give_back(struct binding *b, const struct action *action)
 {
 	if (!b->dry && !can_write(b, action->option))
 		return EXIT_NONE;
-	if (b->driver && !is_vfio(b)) {
-		printf("# %s has the driver %s, which is none of VFIO's\n", b->bdf, b->driver);
+	if (b->driver && !is_given(b)) {
+		printf("# %s has the driver %s, which is none for users\n", b->bdf, b->driver);
 		return !b->override || put_override(b, NULL) ? EXIT_ALL : EXIT_NONE;
 	}
 	if (!is_safe(b, action, use_functions(b->device, b->bdf)) || !is_free(b, action))

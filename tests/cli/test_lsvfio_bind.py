@@ -78,7 +78,7 @@ def test_unbind(machine):
     assert driver(machine) == "nvme" and override(machine) == ""
     assert "the driver nvme now" in done.stdout
     done, log = run(machine, "--unbind", DEVICE)
-    assert (done.returncode, log) == (0, []) and "none of VFIO's" in done.stdout
+    assert (done.returncode, log) == (0, []) and "none for users" in done.stdout
 
 
 def test_a_device_without_a_driver(machine):
@@ -231,6 +231,30 @@ def test_a_device_that_a_program_has(machine):
         done, log = run(machine, *arguments, DEVICE)
         assert (done.returncode, log) == (1, []) and "process 42" in done.stderr
     done, log = run(machine, "--unbind", "--force", DEVICE)
+    assert done.returncode == 0 and driver(machine) == "nvme"
+
+
+def test_a_device_that_a_program_has_without_an_iommu(machine):
+    run(machine, "--bind", DEVICE)
+    machine.write("sys/kernel/iommu_groups/9/name", "vfio-noiommu\n")
+    (machine.folder / "proc/42/fd").mkdir(parents=True)
+    machine.link(machine.folder / "proc/42/fd/5", machine.folder / "dev/vfio/noiommu-9")
+    done, log = run(machine, "--unbind", DEVICE)
+    assert (done.returncode, log) == (1, []) and "process 42" in done.stderr
+
+
+def test_a_device_of_uio(machine):
+    machine.write("sys/bus/pci/drivers/uio_pci_generic/unbind", "")
+    done, _ = run(machine, "--bind", "--driver=uio_pci_generic", DEVICE)
+    assert done.returncode == 0 and driver(machine) == "uio_pci_generic"
+    (machine.device(DEVICE) / "uio/uio0").mkdir(parents=True)
+    (machine.folder / "proc/42/fd").mkdir(parents=True)
+    machine.link(machine.folder / "proc/42/fd/5", machine.folder / "dev/uio0")
+    for option in ("--bind", "--unbind"):
+        done, log = run(machine, option, DEVICE)
+        assert (done.returncode, log) == (1, []) and "process 42" in done.stderr
+    (machine.folder / "proc/42/fd/5").unlink()
+    done, _ = run(machine, "--unbind", DEVICE)
     assert done.returncode == 0 and driver(machine) == "nvme"
 
 
