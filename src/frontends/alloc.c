@@ -111,6 +111,16 @@ static int chunk_try(struct vfio_space *s, struct chunk *c, size_t size, bool ca
 	return r < 0 ? r : chunk_map(s, c, err);
 }
 
+static int not_found(size_t size, unsigned int tries, struct vfio_error *err)
+{
+	return error_set(err, ENOSPC, VFIO_E_IOVA_SPACE, VFIO_BY_LIBRARY,
+			 "reserve huge pages (as root: echo 64 > /proc/sys/vm/nr_hugepages), best when "
+			 "the machine starts; or allow more address bits with vfio_dma_set_bits() if the "
+			 "device has them",
+			 "allocating %zu bytes for DMA: the device cannot drive the physical addresses "
+			 "of what there was, %u times", size, tries);
+}
+
 /* What will not do is kept until something does: else the system would hand it out again. */
 static int chunk_find(struct vfio_space *s, struct chunk *c, size_t size, bool carve,
 		      struct vfio_error *err)
@@ -128,6 +138,8 @@ static int chunk_find(struct vfio_space *s, struct chunk *c, size_t size, bool c
 		tried[n++] = c->pages;
 		c->pages = (struct pages){ .fd = -1 };
 	} while (again && n < TRIES && (n + 1) * (uint64_t)size <= TRY_BYTES);
+	if (r < 0 && err->code == VFIO_E_IOVA_SPACE)
+		r = not_found(size, n, err);
 	while (n)
 		pages_free(&tried[--n]);
 	return r;
