@@ -83,8 +83,9 @@ static int open_by_name(struct vfio_dev **dev, const char *name, struct vfio_err
 	if (is_module_name(name))
 		return module_open(dev, name, err);
 	return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "write unix:/path, fd:N, a PCI address, the name of a software device "
-			 "(edu), or a module file with a slash in it (./NAME.so)",
+			 "write unix:/path, fd:N, a PCI address (behind uio:, unsafe-noiommu: or sysfs:, "
+			 "too), vfioN, a software device's name (edu), or its file with a slash "
+			 "(./NAME.so)",
 			 "'%.80s' is no device string", name);
 }
 
@@ -128,7 +129,8 @@ int contract_open(struct vfio_dev **dev, const char *name, open_beside *beside, 
 		name = secure_getenv("VFIO_DEVICE");
 	if (!name || !*name)
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY,
-				 "give a device string, or set VFIO_DEVICE: unix:/path, fd:N, edu",
+				 "give a device string, or set VFIO_DEVICE: unix:/path, "
+				 "0000:03:00.0, edu; libvfio(7) has them all",
 				 "no device was named");
 	least = least_isolation(err);
 	if (least < 0)

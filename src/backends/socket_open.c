@@ -85,8 +85,8 @@ static int check_socket(int fd, struct vfio_error *err)
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
 		return 0;
 	return error_set(err, errno == EBADF ? EBADF : ENOTSOCK, VFIO_E_NAME, VFIO_BY_LIBRARY,
-			 "pass a connected AF_UNIX stream socket", "descriptor %d is not %s", fd,
-			 errno == EBADF ? "open" : "a stream socket");
+			 "pass a connected AF_UNIX stream socket, or a node of VFIO's",
+			 "descriptor %d is not %s", fd, errno == EBADF ? "open" : "a stream socket");
 }
 
 /* The link works on a copy, so that the caller's descriptor is still the caller's if this fails. */
