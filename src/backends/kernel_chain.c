@@ -75,8 +75,11 @@ ssize_t kernel_info_chain(struct vfio_dev *dev, uint32_t what, uint32_t index, v
 	memset(buf, 0, size);
 	memcpy(buf, &head, whats[what].get == of_region ? sizeof(head) : sizeof(head.argsz));
 	r = whats[what].get(kernel_of(dev), buf);
+	if (r == -ENOTTY && what == VFIO_CHAIN_IOMMU)
+		return error_set(&dev->error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_KERNEL, NULL,
+				 "%s: there is no IOMMU to tell of", kernel_of(dev)->place.bdf);
 	if (r < 0)
 		return error_system(&dev->error, -r, "asking the kernel about %s", whats[what].name);
 	memcpy(&needed, buf, sizeof(needed));
-	return needed;
+	return needed > size ? needed : (ssize_t)size;	/* an iommufd says how much it has filled */
 }

@@ -401,6 +401,7 @@ static void own_words(void **state)
 	n = vfio_info_chain(dev, VFIO_CHAIN_IOMMU, 0, raw, sizeof(raw));
 	if (n < 0)
 		fail_msg("%s", vfio_last_error(dev)->what);
+	assert_int_equal(n, sizeof(raw));
 	assert_true(iommu->iova_pgsizes & PAGE);
 	assert_true(find_in_chain(raw, n, iommu->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE));
 	assert_true(vfio_info_chain(dev, VFIO_CHAIN_IOMMU, 0, raw, sizeof(*iommu)) >
