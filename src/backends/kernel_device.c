@@ -131,6 +131,10 @@ static int reset(struct vfio_dev *dev)
 	if (ioctl(kernel_of(dev)->device, VFIO_DEVICE_RESET) == 0)
 		return 0;
 	e = errno;
+	if (e == EINVAL)
+		return error_set(&dev->error, e, VFIO_E_UNSUPPORTED, VFIO_BY_KERNEL,
+				 "vfio_hot_reset_info() says whether it can be reset with its bus",
+				 "the kernel has no way to reset %s alone", kernel_of(dev)->place.bdf);
 	return error_set(&dev->error, e, VFIO_E_RESET, VFIO_BY_KERNEL,
 			 e == EAGAIN ? "try again: the device or its bridge was being reset" :
 			 "vfio_reset_probe() says how it can be reset",
