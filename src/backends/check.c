@@ -328,7 +328,7 @@ EXPORT int vfio_check(const char *name,
 		check_nodes_are_there(&c);
 	}
 	check_memlock(&c);
-	check_hugepages(&c);
+	check_hugepages(&c, c.check == check_noiommu || c.check == check_uio);
 	check_taint(&c);
 	return c.worst;
 }

@@ -36,7 +36,7 @@ void check_nodes_are_there(struct check *c);
 bool check_noiommu_is_on(const struct check *c);
 void check_remapping(struct check *c);
 void check_memlock(struct check *c);
-void check_hugepages(struct check *c);
+void check_hugepages(struct check *c, bool physical);
 void check_taint(struct check *c);
 
 #endif

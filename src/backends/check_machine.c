@@ -200,7 +200,7 @@ static bool check_size(struct check *c, const char *sizes, const char *name)
 	return true;
 }
 
-void check_hugepages(struct check *c)
+void check_hugepages(struct check *c, bool physical)
 {
 	struct vfio_error err;
 	char sizes[PATH_MAX];
@@ -220,7 +220,8 @@ void check_hugepages(struct check *c)
 		return;
 	error_set(&err, 0, VFIO_E_NONE, VFIO_BY_NOBODY,
 		  "as root: echo 64 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
-		  "no huge page is free: memory for DMA is of small pages, which maps more slowly");
+		  "no huge page is free: memory for DMA is of small pages, %s",
+		  physical ? "and no buffer can be larger than one" : "which maps more slowly");
 	check_tell(c, VFIO_WARN, "hugepages", &err);
 }
 
@@ -249,6 +250,7 @@ void check_taint(struct check *c)
 	}
 	error_set(&err, 0, VFIO_E_UNSAFE, VFIO_BY_NOBODY,
 		  "what memory they have written nobody knows: start the machine again",
-		  "devices were used without protection, %u times, the last: %s", count, last);
+		  "devices were used without protection, %u time%s, the last: %s",
+		  count, count == 1 ? "" : "s", last);
 	check_tell(c, VFIO_WARN, "taint", &err);
 }

@@ -196,7 +196,8 @@ int kernel_need_iommu(const struct kernel_roots *roots, const struct kernel_plac
 	if (!is_unguarded(roots, p))
 		return 0;
 	snprintf(remedy, sizeof(remedy), "switch the IOMMU on in the firmware, and boot Linux with it; "
-		 "or, knowing that it is unsafe, open " UNSAFE_NOIOMMU "%s", p->bdf);
+		 "or, knowing that it is unsafe, open " UNSAFE_NOIOMMU "%s",
+		 strchr(p->bdf, ':') ? p->bdf : "ADDRESS");
 	return error_set(err, ENOTSUP, VFIO_E_NO_IOMMU, VFIO_BY_LIBRARY, remedy,
 			 "%s is given to users without an IOMMU: libvfio does not use it so unasked",
 			 p->bdf);
