@@ -194,6 +194,11 @@ static int find_passed(struct kernel_request *q, struct kernel_passed *p, int fd
 	} else if (is_group(&n)) {
 		p->group = fd;
 		r = find_in_group(q, n.name, bdf, err);
+	} else if (strncmp(n.name, "noiommu-", 8) == 0) {
+		return error_set(err, ENOTSUP, VFIO_E_NO_IOMMU, VFIO_BY_LIBRARY,
+				 "open it by its address, knowing what that means: "
+				 UNSAFE_NOIOMMU "0000:03:00.0",
+				 "descriptor %d is of a group without an IOMMU, which is not passed", fd);
 	} else {
 		return error_set(err, EINVAL, VFIO_E_NAME, VFIO_BY_LIBRARY, ADVICE,
 				 "descriptor %d is neither a device's nor a group's", fd);
