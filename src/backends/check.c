@@ -249,14 +249,14 @@ static void check_device(struct check *c, const char *bdf)
 	check_pass(c, "device", "%s is there", bdf);
 	confined = has_iommu(c);
 	bound = has_driver(c);
-	if (!confined)
-		return;
-	check_group(c);
-	if (bound)
-		check_road(c);
-	else
+	if (confined)
+		check_group(c);
+	if (!bound)
 		check_nodes_are_there(c);
-	check_remapping(c);
+	else if (confined)
+		check_road(c);
+	if (confined)
+		check_remapping(c);
 }
 
 /* ---- what is asked for ----------------------------------------------------------------------- */

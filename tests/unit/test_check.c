@@ -184,6 +184,13 @@ static void no_iommu(void **state)
 
 	drop(t, DEV "/iommu_group");
 	assert_only(t, VFIO_FAIL, "iommu", VFIO_E_NO_IOMMU, "no IOMMU group", "intel_iommu");
+	assert_false(says("kernel", VFIO_PASS, "vfio-pci"));
+	drop(t, DEV "/vfio-dev/vfio3");
+	drop(t, DEV "/vfio-dev");
+	make_link(t, DEV "/driver", "../nvme");
+	assert_int_equal(check(t), VFIO_FAIL);
+	assert_true(says("driver", VFIO_FAIL, "driver nvme"));
+	assert_true(says("kernel", VFIO_PASS, "vfio-pci"));
 }
 
 static void no_driver(void **state)
