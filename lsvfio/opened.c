@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/pci_regs.h>
 #include <vfio/device.h>
 
 #include "lsvfio.h"
@@ -69,8 +70,11 @@ static void look_at_config(struct device *d, struct vfio_dev *dev)
 	n = vfio_pread(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, desc->config, (size_t)region.size);
 	if (n < 0) {
 		last_problem(d, dev, "configuration space");
-		return;
+		n = vfio_pread(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, desc->config,
+			       PCI_STD_HEADER_SIZEOF);	/* that an observer may read */
 	}
+	if (n < 0)
+		return;
 	desc->config_len = (size_t)n;
 	config_explain(d);
 }
