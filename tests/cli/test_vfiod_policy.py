@@ -199,7 +199,7 @@ def test_bounds_that_the_manual_states(directory, key, good, bad):
 
 def test_unknown_key_lists_policies(directory):
     done = run('--config', configuration(directory, 'vector = 3'), '--check-config')
-    assert "key 'vector' is unknown: allowed are device, socket, owner, group, mode, " \
+    assert "key 'vector' is unknown: allowed are device, socket, owner, group, mode, unsafe, " \
         + ', '.join(OTHER) in done.stderr
     done = run('--config', configuration(directory, common=['vector = 3']), '--check-config')
     assert "allowed are user, control, timeout, " + ', '.join(OTHER) in done.stderr
