@@ -14,6 +14,9 @@
 
 #include "lsvfio.h"
 
+#define CLASS_BRIDGE 0x06
+#define LAST_OLD_BUS 0x03	/* of its subclasses: the processor's, ISA, EISA, MCA */
+
 struct binding {
 	const char *sysfs;
 	char *bdf;
@@ -177,12 +180,16 @@ static bool can_write(const struct binding *b, const char *how)
 	return can;
 }
 
+/* The processor's bridge, and those to older buses, look like ordinary functions but for their class. */
 static bool is_bridge(const struct binding *b)
 {
 	uint8_t header[PCI_STD_HEADER_SIZEOF];
 
-	return sysfs_read(b->device, "config", header, sizeof(header), NULL) > PCI_HEADER_TYPE &&
-	       (header[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK) != PCI_HEADER_TYPE_NORMAL;
+	if (sysfs_read(b->device, "config", header, sizeof(header), NULL) <= PCI_HEADER_TYPE)
+		return false;
+	return (header[PCI_HEADER_TYPE] & PCI_HEADER_TYPE_MASK) != PCI_HEADER_TYPE_NORMAL ||
+	       (header[PCI_CLASS_DEVICE + 1] == CLASS_BRIDGE &&
+		header[PCI_CLASS_DEVICE] <= LAST_OLD_BUS);
 }
 
 /* Both are looked at, so that all that is in the way is told. */
@@ -249,8 +256,7 @@ static int bind_device(struct binding *b, const struct action *action)
 		return EXIT_ALL;
 	}
 	if (is_bridge(b))
-		return complain(b, "it is a bridge", "drivers for users take none; choose what is "
-				"behind it");
+		return complain(b, "it is a bridge", "the machine needs it; choose what is behind it");
 	if (!is_safe(b, action, use_report(b->sysfs, b->bdf, b->group)) ||
 	    (is_given(b) && !is_free(b, action)))
 		return EXIT_NONE;

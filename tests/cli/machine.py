@@ -54,6 +54,7 @@ class Machine:
         config = bytearray(256)
         config[0:4] = b"\x34\x12\xe8\x11"
         config[0x06] = 0x10                     # there are capabilities
+        config[0x09:0x0c] = class_code.to_bytes(3, "little")
         config[0x0e] = header
         config[0x34] = 0x40
         config[0x40:0x44] = b"\x10\x00\x02\x00"

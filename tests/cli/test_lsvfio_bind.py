@@ -215,8 +215,11 @@ def test_what_is_not_in_use(machine, make):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_bridge(machine):
-    machine.add("0000:06:00.0", 10, "pcieport", header=1)
+@pytest.mark.parametrize("kind", [
+    {"header": 1}, {"class_code": 0x060000}, {"class_code": 0x060100},
+])
+def test_a_bridge(machine, kind):
+    machine.add("0000:06:00.0", 10, "pcieport", **kind)
     done, log = run(machine, "--bind", "--force", "0000:06:00.0")
     assert (done.returncode, log) == (1, []) and "bridge" in done.stderr
 
