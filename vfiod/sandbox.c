@@ -206,11 +206,7 @@ static int allow_backend(scmp_filter_ctx filter, const char *backend)
 		ret = allow_vfio(filter);
 	if (ret == 0 && (kernel || noiommu || uio))
 		ret = allow_limits(filter);
-	if (ret == 0 && (noiommu || uio))
-		ret = allow_holding(filter);
-	/* Its interrupts come by a ring that is not registered. */
-	return ret == 0 && uio ? seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-						  SCMP_SYS(io_uring_enter), 0) : ret;
+	return ret == 0 && (noiommu || uio) ? allow_holding(filter) : ret;
 }
 
 static int load(scmp_filter_ctx filter, const char *backend)

@@ -55,7 +55,7 @@ static int no_ring(const struct uio_irq *irq, int e, struct vfio_error *err)
 {
 	return error_set(err, e, VFIO_E_NO_NOTIFIER, VFIO_BY_KERNEL,
 			 "allow io_uring (sysctl kernel.io_uring_disabled=0, no seccomp filter against "
-			 "it, Linux 5.11 or newer); or poll the device's registers",
+			 "it, Linux 5.11 or newer, behind vfiod 5.18); or poll the device's registers",
 			 "INTx of %s: the kernel gives no io_uring, which would carry it from UIO to "
 			 "an eventfd", irq->fn->description.name);
 }
@@ -104,10 +104,16 @@ void uio_irq_open(struct uio_irq *irq, struct vfio_function *fn, int uio)
 	fn->line = &irq->line;
 }
 
+/* To use it by its descriptor ends a process in a sandbox, and any client could bring that about. */
 void uio_irq_distrust(struct uio_irq *irq)
 {
-	if (irq->ring)
-		uio_ring_register(irq->ring);
+	int r = irq->ring ? uio_ring_register(irq->ring) : 0;
+
+	if (r == 0)
+		return;
+	uio_ring_close(irq->ring);
+	irq->ring = NULL;
+	irq->why = -r;
 }
 
 void uio_irq_close(struct uio_irq *irq)

@@ -46,15 +46,17 @@ static int enter(struct uio_ring *r, unsigned int submit, unsigned int wait, uns
 	return n < 0 ? -errno : (int)n;
 }
 
-/* vfiod's sandbox lets a ring be used by such a number only. Without one it is used as before. */
-void uio_ring_register(struct uio_ring *r)
+/* vfiod's sandbox lets a ring be used by such a number only. */
+int uio_ring_register(struct uio_ring *r)
 {
 	struct io_uring_rsrc_update u = { .offset = UINT32_MAX, .data = r->fd };
+	long n = syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_RING_FDS, &u, 1);
 
-	if (syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_RING_FDS, &u, 1) != 1)
-		return;
+	if (n != 1)
+		return n < 0 ? -errno : -ENOSPC;
 	r->number = u.offset;
 	r->thread = gettid();
+	return 0;
 }
 
 /* Another thread cannot: the ring then lasts as long as the one that has the number. */
@@ -94,6 +96,25 @@ static int map(struct uio_ring *r)
 	return 0;
 }
 
+/* Reads, writes and their end are all that the ring is good for, whoever should get hold of it. */
+static int restrict_it(struct uio_ring *r)
+{
+	static const struct io_uring_restriction only[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_IO_LINK },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS },
+	};
+
+	if (syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_RESTRICTIONS, only,
+		    sizeof(only) / sizeof(only[0])) < 0 ||
+	    syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
 /*
  * The kernel's own thread submits, and does what is left to do when the read has ended. Without it
  * that would be done by the thread that submitted: its waits would be interrupted for it, and the
@@ -107,13 +128,15 @@ int uio_ring_open(struct uio_ring **ring)
 	*ring = NULL;
 	if (!r)
 		return -ENOMEM;
-	r->p.flags = IORING_SETUP_SQPOLL;
+	r->p.flags = IORING_SETUP_SQPOLL | IORING_SETUP_R_DISABLED;
 	r->p.sq_thread_idle = 1;
 	r->fd = syscall(SYS_io_uring_setup, ENTRIES, &r->p);
 	ret = r->fd < 0 ? -errno : 0;
 	/* Both came with 5.11; before, it works only with files that were registered. */
 	if (ret == 0 && (~r->p.features & (IORING_FEAT_SINGLE_MMAP | IORING_FEAT_SQPOLL_NONFIXED)))
 		ret = -ENOSYS;
+	if (ret == 0)
+		ret = restrict_it(r);
 	if (ret == 0)
 		ret = map(r);
 	if (ret < 0)

@@ -10,8 +10,8 @@ struct uio_ring;
 
 /* 0, or a negative errno: there is no io_uring, or not for this process. */
 int uio_ring_open(struct uio_ring **ring);
-/* For this thread, which is about to be shut in. */
-void uio_ring_register(struct uio_ring *ring);
+/* For this thread, which is about to be shut in: 0, or -errno (before Linux 5.18), and it cannot be. */
+int uio_ring_register(struct uio_ring *ring);
 /* What is queued is cancelled. Accepts NULL. */
 void uio_ring_close(struct uio_ring *ring);
 
