@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "backends/kernel.h"
@@ -99,23 +98,12 @@ static int give(struct kernel *k, const struct dma_map *map, void *vaddr)
 /* The kernel keeps the pages, so that the file need not stay mapped here. */
 static int give_file(struct kernel *k, const struct dma_map *map)
 {
-	int prot = PROT_READ | (map->prot & VFIO_DMA_WRITE ? PROT_WRITE : 0), r;
-	void *vaddr;
+	struct memory_part part;
+	int r = memory_part_map(&part, map, &k->dev.error);
 
-	if (map->fd < 0 || map->by_process)
-		return error_set(&k->dev.error, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
-				 "map a memory file: memfd, tmpfs, hugetlbfs",
-				 "map of %#llx bytes at IOVA %#llx: a device of the kernel's reaches only "
-				 "memory that can be mapped here", (ull)map->size, (ull)map->iova);
-	r = memory_check(map, &k->dev.error);
-	if (r < 0)
-		return r;
-	vaddr = mmap(NULL, map->size, prot, MAP_SHARED, map->fd, map->fd_offset);
-	if (vaddr == MAP_FAILED)
-		return error_system(&k->dev.error, errno, "mapping %#llx bytes of a file for DMA",
-				    (ull)map->size);
-	r = give(k, map, vaddr);
-	munmap(vaddr, map->size);
+	if (r == 0)
+		r = give(k, map, part.vaddr);
+	memory_part_unmap(&part);
 	return r;
 }
 

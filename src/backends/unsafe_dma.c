@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "backends/unsafe.h"
 #include "base/error.h"
@@ -22,7 +21,7 @@ static const struct space type1 = { .rules = SPACE_TYPE1_V2 };
 struct unsafe_map {
 	void *vaddr;
 	size_t size;
-	bool is_own;			/* a file that was mapped for this */
+	struct memory_part part;	/* a file that was mapped for this */
 	struct pin pin;
 };
 
@@ -36,8 +35,7 @@ int unsafe_maps_open(struct unsafe_maps *m, struct vfio_error *err)
 static void release(struct unsafe_maps *m, struct unsafe_map *u)
 {
 	pin_release(&m->pins, &u->pin);
-	if (u->is_own)
-		munmap(u->vaddr, u->size);
+	memory_part_unmap(&u->part);
 	free(u);
 }
 
@@ -71,25 +69,10 @@ void unsafe_maps_close(struct unsafe_maps *m)
 /* The memory of the map, here: its own, or a file's, which stays mapped to be looked at. */
 static int find_memory(const struct dma_map *map, struct unsafe_map *u, struct vfio_error *err)
 {
-	int prot = PROT_READ | (map->prot & VFIO_DMA_WRITE ? PROT_WRITE : 0), r;
+	int r = map->vaddr ? 0 : memory_part_map(&u->part, map, err);
 
-	u->vaddr = map->vaddr;
-	if (map->vaddr)
-		return 0;
-	if (map->fd < 0 || map->by_process)
-		return error_set(err, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
-				 "map a memory file: memfd, tmpfs, hugetlbfs",
-				 "map of %#llx bytes at %#llx: the device reaches only memory that can "
-				 "be mapped here", (ull)map->size, (ull)map->iova);
-	r = memory_check(map, err);
-	if (r < 0)
-		return r;
-	u->vaddr = mmap(NULL, map->size, prot, MAP_SHARED, map->fd, map->fd_offset);
-	if (u->vaddr == MAP_FAILED)
-		return error_system(err, errno, "mapping %#llx bytes of a file for DMA",
-				    (ull)map->size);
-	u->is_own = true;
-	return 0;
+	u->vaddr = map->vaddr ? map->vaddr : u->part.vaddr;
+	return r;
 }
 
 /* May this process write all of it? Its lines of maps lie in order. */
@@ -117,7 +100,7 @@ static bool is_writable(const void *vaddr, size_t size)
  */
 static bool is_ours(const struct unsafe_map *u, const struct dma_map *map)
 {
-	return u->pin.count || u->is_own || !(map->prot & VFIO_DMA_WRITE) ||
+	return u->pin.count || u->part.base || !(map->prot & VFIO_DMA_WRITE) ||
 	       is_writable(u->vaddr, u->size);
 }
 

@@ -72,6 +72,16 @@ void memory_finish(struct memory *m);
  */
 int memory_check(const struct dma_map *map, struct vfio_error *err);
 
+/* What a map shows of a memory file, mapped here in whole pages of that file, which may be huge. */
+struct memory_part {
+	void *vaddr;			/* the map's first byte */
+	uint8_t *base;			/* the mapping; NULL: there is none */
+	size_t length;
+};
+
+int memory_part_map(struct memory_part *part, const struct dma_map *map, struct vfio_error *err);
+void memory_part_unmap(struct memory_part *part);
+
 /* memory_check.c: 0 and what was seen, or a negative errno. */
 int memory_look_at_file(const struct dma_map *map, int *seals, struct stat *st,
 			struct vfio_error *err);

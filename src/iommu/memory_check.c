@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -117,6 +118,46 @@ int memory_check(const struct dma_map *map, struct vfio_error *err)
 	r = seals_of(map, &seals, err);
 	return r < 0 || seals < 0 ? r : check_file(map, seals, &st, err);
 }
+
+/* ---- a part of a file ------------------------------------------------------------------------ */
+
+/* Of huge pages, neither a mapping nor its end is anywhere between them. */
+int memory_part_map(struct memory_part *part, const struct dma_map *map, struct vfio_error *err)
+{
+	int prot = PROT_READ | (map->prot & VFIO_DMA_WRITE ? PROT_WRITE : 0), seals, r;
+	struct stat st;
+	uint64_t page, before;
+	void *base;
+
+	*part = (struct memory_part){ .base = NULL };
+	if (map->fd < 0 || map->by_process)
+		return error_set(err, ENOTSUP, VFIO_E_UNSUPPORTED, VFIO_BY_LIBRARY,
+				 "map a memory file: memfd, tmpfs, hugetlbfs",
+				 "map of %#llx bytes at IOVA %#llx: the device reaches only memory that "
+				 "can be mapped here", (ull)map->size, (ull)map->iova);
+	r = memory_look_at_file(map, &seals, &st, err);
+	if (r < 0)
+		return r;
+	page = (uint64_t)st.st_blksize;
+	before = map->fd_offset % page;
+	part->length = align_up(before + map->size, page);
+	base = mmap(NULL, part->length, prot, MAP_SHARED, map->fd, (off_t)(map->fd_offset - before));
+	if (base == MAP_FAILED)
+		return error_system(err, errno, "mapping %#llx bytes of a file for DMA",
+				    (ull)part->length);
+	part->base = base;
+	part->vaddr = part->base + before;
+	return 0;
+}
+
+void memory_part_unmap(struct memory_part *part)
+{
+	if (part->base)
+		munmap(part->base, part->length);
+	part->base = NULL;
+}
+
+/* ---- a process ------------------------------------------------------------------------------- */
 
 /*
  * Only that: of other files, a read could wait or tell what their owner may not know, and a write
