@@ -11,6 +11,7 @@
 
 #include "backends/check.h"
 #include "backends/sysfs_file.h"
+#include "backends/unsafe.h"
 #include "base/error.h"
 #include "base/fd.h"
 
@@ -227,22 +228,22 @@ void check_hugepages(struct check *c, bool physical)
 
 /* ---- what was done before -------------------------------------------------------------------- */
 
-/* A line for each time that a device was given away without protection. */
+/*
+ * A line for each time that a device was given away without protection. Of a file that is longer than
+ * the library's can be, what follows is not looked at.
+ */
 void check_taint(struct check *c)
 {
-	FILE *f = open_below(c->root.run, "libvfio/taint");
-	char *line = NULL, last[128] = "";
+	char text[UNSAFE_RECORD_MAX + 1024];
+	size_t n = read_below(c->root.run, "libvfio/taint", text, sizeof(text));
+	const char *last = text, *newline;
+	unsigned int count = n > 0;
 	struct vfio_error err;
-	unsigned int count = 0;
-	size_t size = 0;
 
-	while (f && getline(&line, &size, f) > 0) {
-		snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
+	while ((newline = memchr(last, '\n', n - (size_t)(last - text)))) {
+		last = newline + 1;
 		count++;
 	}
-	free(line);
-	if (f)
-		fclose(f);
 	if (!count) {
 		check_pass(c, "taint",
 			   "no device was used without protection since the machine started");
@@ -250,7 +251,7 @@ void check_taint(struct check *c)
 	}
 	error_set(&err, 0, VFIO_E_UNSAFE, VFIO_BY_NOBODY,
 		  "what memory they have written nobody knows: start the machine again",
-		  "devices were used without protection, %u time%s, the last: %s",
+		  "devices were used without protection, %u time%s, the last: %.128s",
 		  count, count == 1 ? "" : "s", last);
 	check_tell(c, VFIO_WARN, "taint", &err);
 }

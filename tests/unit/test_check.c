@@ -22,6 +22,7 @@
 
 #define PAGES "sys/kernel/mm/hugepages/hugepages-2048kB"
 #define MAX_FOUND 32
+#define MUCH (1 << 20)
 
 static struct {
 	enum vfio_verdict verdict;
@@ -365,12 +366,25 @@ static void huge_pages(void **state)
 static void what_was_done_before(void **state)
 {
 	struct tree *t = *state;
+	char *much;
 
 	make_folder(t, "run/libvfio");
 	make_file(t, "run/libvfio/taint", "2026-01-01 uid=0 device=0000:02:00.0\n"
 		  "2026-01-02 uid=0 device=\033[2J0000:05:00.0\n");
 	assert_only(t, VFIO_WARN, "taint", VFIO_E_UNSAFE, "2 times, the last: 2026-01-02", "start the machine");
 	assert_true(says("taint", VFIO_WARN, "?[2J"));
+	make_file(t, "run/libvfio/taint", "\n\n");
+	assert_int_equal(check(t), VFIO_WARN);
+	assert_true(says("taint", VFIO_WARN, "2 times, the last: "));
+	make_file(t, "run/libvfio/taint", "");
+	assert_true(check(t) <= VFIO_WARN);
+	assert_true(says("taint", VFIO_PASS, ""));
+	much = malloc(MUCH);
+	memset(much, 'x', MUCH);
+	make_bytes(t, "run/libvfio/taint", much, MUCH);
+	free(much);
+	assert_int_equal(check(t), VFIO_WARN);
+	assert_true(says("taint", VFIO_WARN, "1 times, the last: xxx"));
 	drop(t, "run/libvfio/taint");
 	make_link(t, "run/libvfio/taint", "/dev/zero");
 	assert_true(check(t) <= VFIO_WARN);
