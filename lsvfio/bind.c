@@ -267,7 +267,8 @@ static int bind_device(struct binding *b, const struct action *action)
 	       driver, b->bdf, driver);
 	if (!move_to(b, driver))
 		return EXIT_NONE;
-	printf("# lsvfio --check %s says what its user still needs\n", b->bdf);
+	printf("# lsvfio --check %s%s says what its user still needs\n",
+	       strcmp(driver, "uio_pci_generic") ? "" : "uio:", b->bdf);
 	return EXIT_ALL;
 }
 

@@ -206,14 +206,12 @@ static struct json_object *describe_policy(struct vfio_dev *dev)
 	return json;
 }
 
-static struct json_object *describe_reset(struct vfio_dev *dev, const struct vfio_reset_info *known)
+static struct json_object *describe_reset(struct vfio_dev *dev)
 {
-	struct vfio_reset_info info = { 0 };
+	struct vfio_reset_info info;
 	struct json_object *json;
 
-	if (known)
-		info = *known;
-	else if (vfio_reset_probe(dev, &info) < 0)
+	if (vfio_reset_probe(dev, &info) < 0)
 		return NULL;
 	json = message_new("methods", flag_names(reset_methods, info.methods));
 	json_object_object_add(json, "others", json_object_new_int64(info.others));
@@ -260,7 +258,7 @@ static struct json_object *describe_isolation(struct vfio_dev *dev)
 	return json;
 }
 
-struct json_object *describe(struct vfio_dev *dev, const struct vfio_reset_info *reset)
+struct json_object *describe(struct vfio_dev *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct json_object *json, *regions, *irqs;
@@ -282,7 +280,7 @@ struct json_object *describe(struct vfio_dev *dev, const struct vfio_reset_info 
 	json_object_object_add(json, "fault", describe_fault(dev));
 	json_object_object_add(json, "dma", describe_dma(dev));
 	json_object_object_add(json, "policy", describe_policy(dev));
-	json_object_object_add(json, "reset", describe_reset(dev, reset));
+	json_object_object_add(json, "reset", describe_reset(dev));
 	json_object_object_add(json, "records", describe_records(dev));
 	return json;
 }

@@ -7,11 +7,8 @@
 
 #include <vfio/driver.h>
 
-/*
- * The description of a device, or NULL when the device does not answer. Changes nothing on it.
- * reset is how it can be reset, if that was asked before; or NULL.
- */
-struct json_object *describe(struct vfio_dev *dev, const struct vfio_reset_info *reset);
+/* The description of a device, or NULL when the device does not answer. Changes nothing on it. */
+struct json_object *describe(struct vfio_dev *dev);
 
 /* The client's memory, or NULL when the device cannot tell. */
 struct json_object *describe_dma(struct vfio_dev *dev);

@@ -200,9 +200,6 @@ static int watch_kernel(struct session *session)
 	session->wanted = -1;
 	if (!is_kernel(session))
 		return 0;
-	/* Who is in the way of a reset says sysfs, which the sandbox shuts off. */
-	if (vfio_reset_probe(session->dev, &session->reset) < 0)
-		session->reset = (struct vfio_reset_info){ 0 };
 	session->wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->wanted < 0)
 		return -errno;
@@ -243,8 +240,7 @@ static bool describe_device(struct session *session, struct json_object *request
 	if (!message_integer(request, "id", 0, INT64_MAX, &id))
 		return false;
 	reply = message_new("id", json_object_new_int64(id));
-	json_object_object_add(reply, "description",
-			       describe(session->dev, is_kernel(session) ? &session->reset : NULL));
+	json_object_object_add(reply, "description", describe(session->dev));
 	json_object_object_add(reply, "map", describe_map(session->dev));
 	tell(session, reply);
 	return true;

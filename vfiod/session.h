@@ -30,7 +30,6 @@ struct session {
 	uint64_t cursor;		/* of the device's side channel */
 	uint64_t faults;		/* that are known of */
 	bool stopping;
-	struct vfio_reset_info reset;	/* of a device of the kernel's */
 	int wanted;			/* signalled when the kernel wants its device back; or -1 */
 	int64_t leave_by;		/* when the client, asked to leave, loses its connection; or 0 */
 	/* What clients cause: their records cannot crowd out who has come and gone. */

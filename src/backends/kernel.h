@@ -124,6 +124,9 @@ struct kernel {
 	uint32_t msix_bar;
 	uint8_t header[64];		/* of configuration space, when it was opened */
 	struct vfio_isolation isolation;
+	bool is_served;			/* to strangers: sysfs is out of reach, maybe, and not asked */
+	struct vfio_hot_reset_device *known;	/* what it said before of those that are reset with it */
+	unsigned int nknown;
 };
 
 static inline struct kernel *kernel_of(struct vfio_dev *dev)
@@ -345,6 +348,8 @@ uint64_t kernel_memlock(void);
 int kernel_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list,
 			  unsigned int max);
 int kernel_hot_reset(struct vfio_dev *dev);
+/* From now on sysfs is not asked: a sandbox may end who opens a file. */
+void kernel_reset_serve(struct kernel *k);
 
 /* ---- kernel_power.c ------------------------------------------------------------------------- */
 

@@ -199,6 +199,7 @@ static int recycle(struct vfio_dev *dev)
 
 static void distrust(struct vfio_dev *dev, bool guarded)
 {
+	kernel_reset_serve(kernel_of(dev));
 }
 
 static bool mend(struct vfio_dev *dev, const void *addr)
@@ -240,6 +241,7 @@ void kernel_close(struct vfio_dev *dev)
 	}
 	fd_close(&k->device);
 	kernel_space_leave(k);
+	free(k->known);
 	free(k);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -62,20 +63,34 @@ static bool is_allowed(struct kernel *k, const struct vfio_pci_dependent_device 
 			: d->group_id != NOT_OWNED;
 }
 
+/* Of what has come since nothing is known. */
+static void recall(const struct kernel *k, struct vfio_hot_reset_device *d)
+{
+	for (unsigned int i = 0; i < k->nknown; i++)
+		if (k->known[i].segment == d->segment && k->known[i].bus == d->bus &&
+		    k->known[i].devfn == d->devfn)
+			*d = k->known[i];
+}
+
 static void describe(struct kernel *k, const struct vfio_pci_dependent_device *d,
 		     struct vfio_hot_reset_device *to)
 {
 	struct kernel_place p;
 	char bdf[KERNEL_BDF];
 
+	*to = (struct vfio_hot_reset_device){
+		.segment = d->segment, .bus = d->bus, .devfn = d->devfn, .group = -1,
+	};
+	if (k->is_served) {
+		recall(k, to);
+		return;
+	}
 	snprintf(bdf, sizeof(bdf), "%04x:%02x:%02x.%x", d->segment, d->bus, d->devfn >> 3,
 		 d->devfn & 7);
 	kernel_look(k->roots, bdf, &p, NULL);
-	*to = (struct vfio_hot_reset_device){
-		.segment = d->segment, .bus = d->bus, .devfn = d->devfn, .group = p.group,
-		.flags = (is_held(k->space, bdf) ? VFIO_HOT_RESET_HELD : 0) |
-			 (is_allowed(k, d, &p) ? VFIO_HOT_RESET_ALLOWED : 0),
-	};
+	to->group = p.group;
+	to->flags = (is_held(k->space, bdf) ? VFIO_HOT_RESET_HELD : 0) |
+		    (is_allowed(k, d, &p) ? VFIO_HOT_RESET_ALLOWED : 0);
 }
 
 int kernel_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *list, unsigned int max)
@@ -89,6 +104,21 @@ int kernel_hot_reset_info(struct vfio_dev *dev, struct vfio_hot_reset_device *li
 	for (uint32_t i = 0; i < q.head.count && i < max; i++)
 		describe(k, &q.list[i], &list[i]);
 	return q.head.count;
+}
+
+void kernel_reset_serve(struct kernel *k)
+{
+	const struct vfio_error before = k->dev.error;
+	struct affected q;
+
+	if (k->is_served)
+		return;
+	if (ask(k, &q) == 0)
+		k->known = calloc(q.head.count, sizeof(*k->known));
+	for (uint32_t i = 0; k->known && i < q.head.count; i++)
+		describe(k, &q.list[i], &k->known[k->nknown++]);
+	k->dev.error = before;
+	k->is_served = true;
 }
 
 /* ---- resetting ------------------------------------------------------------------------------ */

@@ -924,6 +924,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+void fake_shut(void)
+{
+	nftw(sys, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 void fake_end(void)
 {
 	nftw(fake.at, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -68,6 +68,8 @@ extern char fake_token[37];		/* that a physical function was told */
 
 /* Makes the tree for fake.devices; then it begins. */
 void fake_begin(void);
+/* There is no sysfs any more, as in a sandbox. */
+void fake_shut(void);
 /* Everything is closed, or the test fails. */
 void fake_end(void);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <vfio/check.h>
+#include <vfio/server.h>
 
 #include "backends/kernel.h"
 
@@ -134,6 +135,36 @@ static void none_there(void **state)
 	assert_int_equal(info.others, 0);
 }
 
+/* Then sysfs is out of reach: what it said before is what counts. */
+static void served_to_strangers(void **state)
+{
+	const uint32_t all = VFIO_HOT_RESET_HELD | VFIO_HOT_RESET_ALLOWED;
+	struct vfio_hot_reset_device list[3];
+	struct vfio_server *server;
+	struct vfio_reset_info info;
+	struct vfio_dev *a;
+
+	fake_begin();
+	a = opens(0);
+	opens(2);
+	assert_int_equal(vfio_server_new(&server, a, NULL, NULL), 0);
+	devs[0] = NULL;				/* the server's now */
+	fake_shut();
+	assert_int_equal(vfio_hot_reset_info(a, list, 3), 3);
+	assert_entry(&list[0], 0, 7, all);
+	assert_entry(&list[1], 1, 7, VFIO_HOT_RESET_ALLOWED);
+	assert_entry(&list[2], 8, 8, all);
+	assert_int_equal(vfio_reset_probe(a, &info), 0);
+	assert_int_equal(info.methods, VFIO_RESET_DEVICE | VFIO_RESET_HOT);
+	assert_int_equal(info.others, 2);
+	assert_int_equal(vfio_hot_reset(a), 0);
+	fake.devices[1].bdf = "0000:03:00.2";	/* of which nothing is known */
+	assert_int_equal(vfio_hot_reset_info(a, list, 3), 3);
+	assert_entry(&list[1], 2, -1, 0);
+	assert_refused(a, vfio_hot_reset(a), EPERM, "0000:03:00.2", C);
+	vfio_server_free(server);
+}
+
 static void refused_by_the_kernel(void **state)
 {
 	struct vfio_dev *a;
@@ -250,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(who_is_in_the_way),
 		BOTH(another_driver),
+		BOTH(served_to_strangers),
 		BOTH(none_there),
 		BOTH(refused_by_the_kernel),
 		BOTH(not_of_others),
