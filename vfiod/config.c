@@ -112,12 +112,14 @@ void config_finish(struct config *config)
 		free(device->group);
 		free(device->mode);
 		free(device->unsafe);
+		free(device->audit);
 		policy_finish(&device->policy);
 		free(device);
 	}
 	free(config->user);
 	free(config->control);
 	free(config->timeout);
+	free(config->audit);
 	free(config->control_first);
 	policy_finish(&config->policy);
 	config_init(config);

@@ -27,6 +27,7 @@ struct device_config {
 	char *owner, *group;	/* of the socket, for people: names where there are names */
 	char *mode;		/* as in the file, or NULL; access.mode is what counts */
 	char *unsafe;		/* the same of access.unsafe */
+	char *audit;		/* off, warn, refuse; NULL: warn, unless it is software */
 	struct policy policy;	/* the section's, and that for all devices where it has none */
 };
 
@@ -37,6 +38,7 @@ struct config {
 	char *user;		/* NULL: the default */
 	char *control;		/* NULL: the default */
 	char *timeout;		/* as in the file, or NULL; timeout_ms is what counts */
+	char *audit;		/* for devices that say nothing of it, or NULL */
 	unsigned int timeout_ms;	/* how long a client may owe something; 0: the default */
 	struct policy policy;	/* for all devices */
 	char *control_first;	/* the command line's, which goes before control, or NULL */

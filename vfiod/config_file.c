@@ -96,7 +96,7 @@ static void begin_section(struct parser *parser, const char *name)
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
-enum kind { TEXT, PATH, TIMEOUT, OWNER, GROUP, MODE, UNSAFE };
+enum kind { TEXT, PATH, TIMEOUT, OWNER, GROUP, MODE, UNSAFE, AUDIT };
 
 static const struct key {
 	enum section section;
@@ -107,12 +107,14 @@ static const struct key {
 	{ SETTINGS, "user",    TEXT,  offsetof(struct config, user) },
 	{ SETTINGS, "control", PATH,  offsetof(struct config, control) },
 	{ SETTINGS, "timeout", TIMEOUT, offsetof(struct config, timeout) },
+	{ SETTINGS, "audit",   AUDIT, offsetof(struct config, audit) },
 	{ DEVICE,   "device",  TEXT,  offsetof(struct device_config, device) },
 	{ DEVICE,   "socket",  PATH,  offsetof(struct device_config, socket) },
 	{ DEVICE,   "owner",   OWNER, offsetof(struct device_config, owner) },
 	{ DEVICE,   "group",   GROUP, offsetof(struct device_config, group) },
 	{ DEVICE,   "mode",    MODE,  offsetof(struct device_config, mode) },
 	{ DEVICE,   "unsafe",  UNSAFE, offsetof(struct device_config, unsafe) },
+	{ DEVICE,   "audit",   AUDIT, offsetof(struct device_config, audit) },
 };
 
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
@@ -159,6 +161,9 @@ static const char *check_value(struct parser *parser, enum kind kind, const char
 	case UNSAFE:
 		access->unsafe = strcmp(value, "yes") == 0;
 		return access->unsafe || strcmp(value, "no") == 0 ? NULL : "yes or no is allowed";
+	case AUDIT:
+		return strcmp(value, "off") == 0 || strcmp(value, "warn") == 0 ||
+		       strcmp(value, "refuse") == 0 ? NULL : "off, warn or refuse is allowed";
 	}
 	return NULL;
 }
@@ -348,6 +353,13 @@ static void check_unsafe(struct parser *parser, const struct device_config *devi
 		       "and 'unsafe-...', and not for '%s'", device->name, device->device);
 }
 
+static bool inherit_audit(const struct config *config, struct device_config *device)
+{
+	if (!device->audit && config->audit)
+		device->audit = strdup(config->audit);
+	return device->audit || !config->audit;
+}
+
 static void finish_device(struct parser *parser, struct device_config *device)
 {
 	report_missing(parser, device, "device", device->device);
@@ -360,7 +372,7 @@ static void finish_device(struct parser *parser, struct device_config *device)
 		device->owner = value_owner_name(device->access.owner);
 	if (!device->group)
 		device->group = value_group_name(device->access.group);
-	if (!device->owner || !device->group ||
+	if (!device->owner || !device->group || !inherit_audit(parser->config, device) ||
 	    policy_inherit(&device->policy, &parser->config->policy) < 0)
 		report(parser, device->line, "out of memory");
 }

@@ -223,6 +223,7 @@ static void run_child(const struct device *device, int channel, pid_t supervisor
 		.user = *device->user,
 		.client_timeout_ms = device->client_timeout_ms,
 		.policy = &device->config->policy,
+		.audit = device->config->audit,
 	};
 
 	device_process_run(&process);

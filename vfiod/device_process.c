@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <vfio/check.h>
 #include <vfio/driver.h>
 
 #include "log.h"
@@ -198,6 +199,40 @@ static void apply_policy(struct session *session)
 		  vfio_last_error(session->dev));
 }
 
+static void log_failure(void *arg, const struct vfio_finding *f)
+{
+	const struct device_process *process = arg;
+
+	if (f->verdict == VFIO_FAIL)
+		log_warning(process->name, "audit: %s: VFIO-%03d: %s: %s", f->topic, (int)f->code,
+			    f->what, f->remedy);
+}
+
+/* A device is audited as clients see it: what is hidden from them does no harm. */
+static void audit_device(struct session *session)
+{
+	struct device_process *process = session->process;
+	const char *how = process->audit;
+	struct vfio_isolation is;
+	int verdict;
+
+	if (!how)
+		how = vfio_isolation(session->dev, &is) == 0 && is.dma == VFIO_ISOLATED_BY_SOFTWARE ?
+		      "off" : "warn";
+	if (strcmp(how, "off") == 0)
+		return;
+	verdict = vfio_audit(session->dev, log_failure, process);
+	process->hopeless = strcmp(how, "refuse") == 0;
+	if (process->hopeless && verdict < 0)
+		fail_with(process, "it cannot be audited", vfio_last_error(session->dev));
+	if (process->hopeless && verdict == VFIO_FAIL)
+		fail(process, "it fails its audit, and such a device is not to be served: audit = "
+		     "refuse");
+	if (verdict < 0)
+		log_warning(process->name, "it cannot be audited: %s",
+			    vfio_last_error(session->dev)->what);
+}
+
 static void become_unprivileged(struct device_process *process)
 {
 	const char *step = privileges_drop(&process->user);
@@ -254,6 +289,7 @@ _Noreturn void device_process_run(struct device_process *process)
 	open_device(&session);
 	become_unprivileged(process);
 	apply_policy(&session);
+	audit_device(&session);
 	make_server(&session);
 	enter_sandbox(&session);
 	ret = session_run(&session);

@@ -40,6 +40,7 @@ struct device_process {
 	struct user user;
 	unsigned int client_timeout_ms;	/* 0: the default */
 	const struct policy *policy;
+	const char *audit;		/* off, warn, refuse; NULL: warn, unless it is software */
 	bool hopeless;			/* what fails now fails again */
 };
 

@@ -54,6 +54,7 @@ static void compare_device(struct changes *changes, const struct device_config *
 	compare_text(changes, old->name, "mode", old_mode, new_mode);
 	compare_text(changes, old->name, "unsafe", old->access.unsafe ? "yes" : "no",
 		     new->access.unsafe ? "yes" : "no");
+	compare_text(changes, old->name, "audit", old->audit, new->audit);
 	if (old->access.owner != new->access.owner)
 		note(changes, old->name, "owner", old->owner, new->owner);
 	if (old->access.group != new->access.group)

@@ -200,9 +200,9 @@ def test_bounds_that_the_manual_states(directory, key, good, bad):
 def test_unknown_key_lists_policies(directory):
     done = run('--config', configuration(directory, 'vector = 3'), '--check-config')
     assert "key 'vector' is unknown: allowed are device, socket, owner, group, mode, unsafe, " \
-        + ', '.join(OTHER) in done.stderr
+        'audit, ' + ', '.join(OTHER) in done.stderr
     done = run('--config', configuration(directory, common=['vector = 3']), '--check-config')
-    assert "allowed are user, control, timeout, " + ', '.join(OTHER) in done.stderr
+    assert "allowed are user, control, timeout, audit, " + ', '.join(OTHER) in done.stderr
 
 
 def test_key_twice(directory):
@@ -243,6 +243,30 @@ def test_malformed_device_is_served_nonetheless(serve, directory):
     serve(device=MALFORMED)
     with connect(directory) as client:
         assert client.get(wire.CONFIG, 0) == 0x6d611234
+
+
+@pytest.mark.parametrize('keys, common', [(['audit = refuse'], []), ([], ['audit = refuse'])])
+def test_a_device_that_fails_its_audit(start, directory, keys, common):
+    vfiod = start('--config', configuration(directory, *keys, common=common, device=MALFORMED))
+    assert vfiod.process.wait(20) == 1
+    log = vfiod.log()
+    assert 'dev: audit: reset: VFIO-312: it cannot be reset' in log
+    assert 'fails its audit' in log and 'given up' in log and 'starting it again' not in log
+
+
+def test_an_audit_that_warns(serve, directory):
+    vfiod = serve('audit = warn', common=['audit = refuse'], device=MALFORMED)
+    assert 'dev: audit: reset: VFIO-312: it cannot be reset' in vfiod.log()
+    assert vfiod.log().count('audit:') == 1
+    with connect(directory) as client:
+        assert client.get(wire.CONFIG, 0) == 0x6d611234
+
+
+@pytest.mark.parametrize('keys, device', [
+    (['audit = off'], MALFORMED), ([], MALFORMED), (['audit = refuse'], 'edu')])
+def test_an_audit_without_a_word(serve, keys, device):
+    """A software device is audited only where somebody asks for it."""
+    assert 'audit' not in serve(*keys, device=device).log()
 
 
 # ---- what a client meets ---------------------------------------------------------------------

@@ -141,14 +141,16 @@ def test_what_takes_a_restart_is_named(serve, directory):
     vfiod = serve('mode = 0600', common=['timeout = 4000'])
     before = vfiod.device('dev')
     configuration(directory, 'mode = 0666', 'owner = 12345', '[new]', 'device = edu',
-                  f'socket = {directory}/new.sock', device='edu', common=['user = daemon'])
+                  f'socket = {directory}/new.sock', device='edu',
+                  common=['user = daemon', 'audit = off'])
     log = hang_up(vfiod)
-    assert '0 policies changed, 6 other changes that take a restart' in log
+    assert '0 policies changed, 7 other changes that take a restart' in log
     assert "vfiod: timeout is not set in the file now" in log and 'it stays \'4000\'' in log
     assert "vfiod: user is 'daemon' in the file now" in log and 'it stays unset' in log
     assert f"vfiod: dev: device is 'edu' in the file now" in log and f"stays '{PROBE}'" in log
     assert "vfiod: dev: mode is '0666' in the file now" in log and "stays '0600'" in log
     assert 'vfiod: dev: owner is ' in log
+    assert "vfiod: dev: audit is 'off' in the file now" in log
     assert 'vfiod: new: its section is new in the file' in log
     assert vfiod.devices() == {'dev': before}
     assert not (directory / 'new.sock').exists()

@@ -34,6 +34,21 @@ end() {{
 }}
 '''
 
+# One of them cannot be reset, and is served all the same; another is not.
+VFIOD = f'''
+[edu0]
+device = {EDU}
+socket = /tmp/edu.sock
+[nvme0]
+device = {NVME}
+socket = /tmp/nvme.sock
+audit = refuse
+[testdev0]
+device = {UNBOUND}
+socket = /tmp/testdev.sock
+audit = refuse
+'''
+
 SCRIPT = f'''
 root() {{
 	echo "@begin $1"
@@ -80,6 +95,15 @@ give
 step free "lsvfio --check --json {SHARING}"
 step free-open "edu-copy -d {SHARING} /small /tmp/out && cmp /small /tmp/out"
 root unbind-busy ". /holding; begin; lsvfio --unbind {NVME}; code=\\$?; end; exit \\$code"
+bind {UNBOUND} vfio-pci
+mkdir -p /run/vfiod
+vfiod --config /vfiod.conf > /tmp/log 2>&1 &
+for i in $(seq 200); do
+	[ $(grep -c -e 'edu0: ready' -e 'nvme0: ready' -e 'testdev0: did not' /tmp/log) = 3 ] && break
+	sleep 0.1
+done
+root served "cat /tmp/log"
+kill $!; wait $!
 '''
 
 DEVICES = (
@@ -100,7 +124,8 @@ class Guest:
     def __init__(self, folder):
         self.has_nodes = guest.Kernel().has_nodes()
         self.steps, self.console = guest.boot(
-            folder, DEVICES, {'small': os.urandom(5000), 'holding': HOLDING.encode()}, SCRIPT)
+            folder, DEVICES, {'small': os.urandom(5000), 'holding': HOLDING.encode(),
+                              'vfiod.conf': VFIOD.encode()}, SCRIPT)
 
     def step(self, name, code=0):
         assert name in self.steps, self.console[-3000:]
@@ -207,6 +232,14 @@ def test_the_audit_of_a_handle(machine):
     if not machine.has_nodes:
         pytest.skip('the kernel has no device nodes')
     assert machine.wrong('audit-node') == ([], None)
+
+
+def test_vfiod_audits(machine):
+    log = machine.step('served')
+    for name in ('edu0', 'testdev0'):
+        assert f'{name}: audit: reset: VFIO-312: it cannot be reset' in log, log
+    assert 'nvme0: audit' not in log and 'nvme0: ready' in log and 'edu0: ready' in log
+    assert 'testdev0: it fails its audit' in log and 'testdev0: ready' not in log
 
 
 # ---- bind ---------------------------------------------------------------------------------------
