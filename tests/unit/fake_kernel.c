@@ -650,8 +650,9 @@ static int attach_device(struct object *o, const struct cdev_attach *q)
 	for (unsigned int i = 0; i < OBJECTS; i++) {
 		if (objects[i].kind != DEVICE || &objects[i] == o || objects[i].in != o->in)
 			continue;
-		if (!o->table && objects[i].is_on_dirty &&
-		    objects[i].device->group == o->device->group)
+		if (!o->table && objects[i].table &&
+		    objects[i].device->group == o->device->group &&
+		    (objects[i].is_on_dirty || objects[i].table != q->pt_id))
 			return -EINVAL;		/* a group is on one table */
 		if (objects[i].table == q->pt_id)
 			other = &objects[i];

@@ -376,6 +376,115 @@ static void no_unmap(void **state)
 	assert_int_equal(vfio_space_map(f->space, &first), -EEXIST);	/* says the kernel */
 }
 
+/* ---- by chance ------------------------------------------------------------------------------ */
+
+#define PAGES 4u
+
+/* What must hold: every device that is attached sees what is mapped, and nothing else. */
+struct chance {
+	struct fixture *f;
+	struct vfio_dev **devs[4];
+	bool attached[4], mapped[PAGES];
+	bool is_doubtful[PAGES];	/* an unmap has failed */
+	uint32_t state;
+	bool unmaps_work;
+};
+
+static uint32_t draw(struct chance *c, uint32_t n)
+{
+	c->state = c->state * 1664525 + 1013904223;
+	return (c->state >> 16) % n;
+}
+
+static bool is_unmap(unsigned long call)
+{
+	return call == VFIO_IOMMU_UNMAP_DMA || call == IOMMUFD_UNMAP;
+}
+
+static void may_fail(struct chance *c)
+{
+	static const unsigned long calls[] = {
+		VFIO_IOMMU_MAP_DMA, VFIO_IOMMU_UNMAP_DMA, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU,
+		VFIO_GROUP_GET_DEVICE_FD, VFIO_DEVICE_GET_INFO, CDEV_BIND_IOMMUFD, CDEV_ATTACH,
+		IOMMUFD_MAP, IOMMUFD_UNMAP, IOMMUFD_COPY, IOMMUFD_IOAS_ALLOC, IOMMUFD_DESTROY,
+	};
+	static const int errnums[] = { ENOMEM, EINVAL, EBUSY, EFAULT, EPERM };
+
+	fake.fail = draw(c, 3) ? 0 : calls[draw(c, sizeof(calls) / sizeof(calls[0]))];
+	if (c->unmaps_work && is_unmap(fake.fail))
+		fake.fail = 0;
+	fake.more = draw(c, 2);
+	fake.with = errnums[draw(c, sizeof(errnums) / sizeof(errnums[0]))];
+}
+
+/* Of a device that is closed, too, the kernel may keep what it did not unmap. */
+static void doubt(struct chance *c, unsigned long before)
+{
+	for (unsigned int n = 0; is_unmap(before) && n < PAGES; n++)
+		c->is_doubtful[n] = true;
+}
+
+static void do_device(struct chance *c, unsigned int i)
+{
+	struct vfio_dev **dev = c->devs[i];
+
+	if (!*dev) {
+		c->attached[i] = vfio_space_open(c->f->space, dev, fake.devices[i].bdf, &c->f->err) == 0;
+	} else if (draw(c, 2)) {
+		vfio_close(*dev);
+		*dev = NULL;
+		c->attached[i] = false;
+	} else if (c->attached[i]) {
+		c->attached[i] = vfio_space_detach(*dev) < 0;
+	} else {
+		c->attached[i] = vfio_space_attach(c->f->space, *dev) == 0;
+	}
+}
+
+static void do_page(struct chance *c, unsigned int n)
+{
+	struct vfio_dma dma = page(n);
+
+	if (c->mapped[n])
+		c->mapped[n] = vfio_space_unmap(c->f->space, dma.iova, PAGE) < 0;
+	else
+		c->mapped[n] = vfio_space_map(c->f->space, &dma) == 0;
+}
+
+static void assert_seen(const struct chance *c, unsigned int round)
+{
+	for (unsigned int i = 0; i < 4 * PAGES; i++) {
+		unsigned int d = i / PAGES, n = i % PAGES;
+		uintptr_t wanted = (uintptr_t)memory + n * PAGE;
+		uint64_t seen = c->attached[d] ? fake_sees(&fake.devices[d], 0x100000 + n * PAGE) : 0;
+
+		if (c->attached[d] && !c->is_doubtful[n] && seen != (c->mapped[n] ? wanted : 0))
+			fail_msg("round %u: device %u sees %#llx in place of page %u", round, d,
+				 (unsigned long long)seen, n);
+	}
+}
+
+static void whatever_happens(void **state)
+{
+	struct fixture *f = *state;
+	struct chance c = { .f = f, .devs = { &f->a, &f->b, &f->c, &f->d }, .state = 1 };
+
+	for (unsigned int round = 0; round < 1500; round++) {
+		unsigned long injected;
+
+		c.unmaps_work = round < 1000;
+		may_fail(&c);
+		injected = fake.fail;
+		if (draw(&c, 2))
+			do_device(&c, draw(&c, 4));
+		else
+			do_page(&c, draw(&c, PAGES));
+		doubt(&c, injected);
+		fake.fail = fake.more = 0;
+		assert_seen(&c, round);
+	}
+}
+
 #define BOTH(name)                                                                                 \
 	{ #name " by group", name, by_group, tear_down, NULL },                                    \
 	{ #name " by node", name, by_node, tear_down, NULL }
@@ -397,6 +506,7 @@ int main(void)
 		BOTH(every_step_fails),
 		BOTH(no_copy),
 		BOTH(no_unmap),
+		BOTH(whatever_happens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
