@@ -291,6 +291,20 @@ static void find_reset(struct raw *raw)
 	};
 }
 
+/*
+ * A kernel that is locked down lets configuration space and ports be opened and read, and writes fail.
+ * What is written here is what a device is handed over with.
+ */
+static int check_writes(const struct raw *raw, struct vfio_error *err)
+{
+	uint8_t command[2];
+
+	le16_put(command, le16_get(raw->dump + PCI_COMMAND) & ~PCI_COMMAND_MASTER);
+	if (pwrite(raw->config, command, sizeof(command), PCI_COMMAND) >= 0 || errno != EPERM)
+		return 0;
+	return raw_locked_down(raw, "writing", "config", EPERM, err);
+}
+
 static int start(struct raw *raw, const struct kernel_roots *roots, struct vfio_error *err)
 {
 	int r = open_folder(raw, roots, err);
@@ -305,6 +319,8 @@ static int start(struct raw *raw, const struct kernel_roots *roots, struct vfio_
 		r = raw_read_resources(raw, err);
 	if (r == 0)
 		r = raw_open_bars(raw, err);
+	if (r == 0)
+		r = check_writes(raw, err);
 	if (r < 0)
 		return r;
 	find_reset(raw);

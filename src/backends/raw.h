@@ -55,6 +55,10 @@ void raw_close_bars(struct raw *raw);
 /* The image, rom_size bytes that the caller frees; NULL when there is none that can be read. */
 uint8_t *raw_read_rom(struct raw *raw);
 
+/* It cannot be mapped, or written, with EPERM: nobody may. */
+int raw_locked_down(const struct raw *raw, const char *what, const char *name, int e,
+		    struct vfio_error *err);
+
 /* A file of the device's folder makes no sense. */
 int raw_no_sense(const struct raw *raw, const char *name, const char *why, struct vfio_error *err);
 

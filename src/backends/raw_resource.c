@@ -98,12 +98,18 @@ int raw_read_resources(struct raw *raw, struct vfio_error *err)
 
 /* ---- resource0 and its kin ------------------------------------------------------------------- */
 
+int raw_locked_down(const struct raw *raw, const char *what, const char *name, int e,
+		    struct vfio_error *err)
+{
+	return error_set(err, e, VFIO_E_PERMISSION, VFIO_BY_KERNEL,
+			 "a kernel that is locked down (secure boot) gives nobody registers this way: use "
+			 "vfio-pci", "%s %.150s/%s", what, raw->path, name);
+}
+
 static int not_mapped(const struct raw *raw, const char *name, int e, struct vfio_error *err)
 {
 	if (e == EPERM || e == EACCES)
-		return error_set(err, e, VFIO_E_PERMISSION, VFIO_BY_KERNEL,
-				 "a kernel that is locked down (secure boot) gives nobody registers "
-				 "this way: use vfio-pci", "mapping %.150s/%s", raw->path, name);
+		return raw_locked_down(raw, "mapping", name, e, err);
 	if (e == EBUSY || e == EINVAL)
 		return error_set(err, e, VFIO_E_BUSY, VFIO_BY_KERNEL,
 				 "unbind the driver that has it; or boot Linux with iomem=relaxed",

@@ -25,6 +25,26 @@
 #define PORTS  "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
 #define ROM    "0x00000000fe200000 0x00000000fe200fff 0x0000000000046200\n"
 
+/* As where the kernel is locked down. */
+static bool locked_down;
+
+ssize_t __real_pwrite(int fd, const void *buf, size_t len, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t len, off_t offset);
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t offset);
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t len, off_t offset)
+{
+	if (!locked_down)
+		return __real_pwrite(fd, buf, len, offset);
+	errno = EPERM;
+	return -1;
+}
+
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t offset)
+{
+	return __wrap_pwrite(fd, buf, len, offset);
+}
+
 /* BAR 0 of 16 KiB with MSI-X in its third page, BAR 1 of 32 bytes in a page, BAR 2 of 32 ports. */
 static void make_device(struct tree *t, struct fake_hardware *h)
 {
@@ -312,12 +332,27 @@ static void configuration_space_of_noise(void **state)
 
 #define row(f) cmocka_unit_test_setup_teardown(f, setup, tree_teardown)
 
+/* Ports and configuration space can be opened and read. */
+static void a_kernel_that_is_locked_down(void **state)
+{
+	struct tree *t = *state;
+	struct raw *raw;
+
+	locked_down = true;
+	assert_says(t, raw_open(&raw, &t->roots, BDF, &t->err), EPERM, VFIO_E_PERMISSION,
+		    "writing", "vfio-pci");
+	locked_down = false;
+	assert_null(raw);
+	vfio_function_free(must_open(t)->fn);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		row(a_device), row(registers), row(ports), row(given_back), row(without_reset),
 		row(a_virtual_function), row(no_device), row(sixty_four_bytes),
 		row(lies_about_resources), row(lies_about_a_bar), row(configuration_space_of_noise),
+		row(a_kernel_that_is_locked_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
