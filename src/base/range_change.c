@@ -10,7 +10,7 @@
 
 /* ---- slots -------------------------------------------------------------------------------- */
 
-static void put(struct range_node *n, unsigned int i, uint64_t start, const struct slot *s)
+static inline void put(struct range_node *n, unsigned int i, uint64_t start, const struct slot *s)
 {
 	STORE(n->start[i], start);
 	STORE(n->slots[i].last, s->last);
@@ -24,20 +24,25 @@ static void blank(struct range_node *n, unsigned int i)
 	put(n, i, UINT64_MAX, &(struct slot){ 0 });
 }
 
-static void insert_slot(struct range_node *n, unsigned int at, uint64_t start, const struct slot *s)
+static inline void insert_slot(struct range_node *n, unsigned int at, uint64_t start,
+			       const struct slot *s)
 {
-	for (unsigned int i = n->count; i > at; i--)
+	const unsigned int count = n->count;
+
+	for (unsigned int i = count; i > at; i--)
 		put(n, i, n->start[i - 1], &n->slots[i - 1]);
 	put(n, at, start, s);
-	STORE(n->count, n->count + 1);
+	STORE(n->count, count + 1);
 }
 
 static void erase_slot(struct range_node *n, unsigned int at)
 {
-	for (unsigned int i = at; i + 1 < n->count; i++)
+	const unsigned int last = n->count - 1;
+
+	for (unsigned int i = at; i < last; i++)
 		put(n, i, n->start[i + 1], &n->slots[i + 1]);
-	STORE(n->count, n->count - 1);
-	blank(n, n->count);
+	STORE(n->count, last);
+	blank(n, last);
 }
 
 /* The slots of from, from first on, to the end of to. */
@@ -164,20 +169,16 @@ static void grow(struct range_map *m, struct range_node *left, struct range_node
 	STORE(m->root, root);
 }
 
-/* Put a slot into the node at depth d of a path, at slot at, and what that takes above. */
-static void insert_on(struct range_map *m, struct path *p, unsigned int d, unsigned int at,
-		      uint64_t start, const struct slot *s)
+static inline void insert_on(struct range_map *m, struct path *p, unsigned int d, unsigned int at,
+			     uint64_t start, const struct slot *s);
+
+/* The same where the node is full. */
+static void insert_split(struct range_map *m, struct path *p, unsigned int d, unsigned int at,
+			 uint64_t start, const struct slot *s)
 {
-	struct range_node *n = p->nodes[d], *right;
+	struct range_node *n = p->nodes[d], *right = split(m, n, at);
 	struct slot told;
 
-	p->at[d] = at;
-	if (n->count < FAN) {
-		insert_slot(n, at, start, s);
-		update(p, d);
-		return;
-	}
-	right = split(m, n, at);
 	if (at > n->count || at == FAN)
 		insert_slot(right, at - n->count, start, s);
 	else
@@ -189,6 +190,21 @@ static void insert_on(struct range_map *m, struct path *p, unsigned int d, unsig
 	update(p, d);
 	told = summary(right);
 	insert_on(m, p, d - 1, p->at[d - 1] + 1, right->start[0], &told);
+}
+
+/* Put a slot into the node at depth d of a path, at slot at, and what that takes above. */
+static inline void insert_on(struct range_map *m, struct path *p, unsigned int d, unsigned int at,
+			     uint64_t start, const struct slot *s)
+{
+	p->at[d] = at;
+	if (p->nodes[d]->count == FAN) {
+		insert_split(m, p, d, at, start, s);
+		return;
+	}
+	insert_slot(p->nodes[d], at, start, s);
+	p->nodes[d]->near = at;
+	if (d)
+		update(p, d);
 }
 
 static int insert_first(struct range_map *m, const struct range *r)
@@ -220,27 +236,39 @@ static unsigned int nodes_to_make(const struct path *p)
 	return n;
 }
 
+/* Does what is at slot at of the path's leaf, or behind that leaf, begin before last? */
+static bool is_taken(const struct path *p, unsigned int at, uint64_t last, struct range *other)
+{
+	const struct range_node *n = p->nodes[p->depth];
+
+	if (at == n->count) {
+		n = range_behind(p);
+		at = 0;
+	}
+	if (!n || n->start[at] > last)
+		return false;
+	if (other)
+		*other = range_at(n, at);
+	return true;
+}
+
 int range_map_insert(struct range_map *m, const struct range *r, struct range *other)
 {
 	const struct slot s = { r->last, r->word, r->value };
-	const struct range_node *next;
-	struct path p;
+	const struct range_node *leaf;
 	unsigned int at;
+	struct path p;
 
 	if (!m->root)
 		return insert_first(m, r);
 	range_descend(m, r->start, &p);
-	next = range_next_on(&p, r->start, &at);
-	if (next && next->start[at] <= r->last) {
-		if (other)
-			*other = range_at(next, at);
-		return -EEXIST;
-	}
-	if (need_spare(m, nodes_to_make(&p)) < 0)
-		return -ENOMEM;
+	leaf = p.nodes[p.depth];
 	at = p.at[p.depth];
-	if (p.nodes[p.depth]->start[at] < r->start)
-		at++;
+	at += leaf->slots[at].last < r->start;
+	if (is_taken(&p, at, r->last, other))
+		return -EEXIST;
+	if (leaf->count == FAN && need_spare(m, nodes_to_make(&p)) < 0)
+		return -ENOMEM;
 	begin_change(m);
 	insert_on(m, &p, p.depth, at, r->start, &s);
 	m->count++;
@@ -299,26 +327,35 @@ static void tidy(struct range_map *m, struct path *p, unsigned int d)
 	}
 }
 
+/* The leaf of a path has lost a slot: what that takes above. */
+static void settle(struct range_map *m, struct path *p)
+{
+	unsigned int depth = p->depth;
+
+	if (!p->nodes[depth]->count)
+		depth = unlink_node(m, p, depth);
+	update(p, depth);
+	tidy(m, p, depth);
+}
+
 bool range_map_erase(struct range_map *m, uint64_t start)
 {
 	struct range_node *leaf;
-	unsigned int depth;
 	struct path p;
+	unsigned int at;
 
 	if (!m->root)
 		return false;
 	range_descend(m, start, &p);
 	leaf = p.nodes[p.depth];
-	if (leaf->start[p.at[p.depth]] != start)
+	at = p.at[p.depth];
+	if (leaf->start[at] != start)
 		return false;
-	depth = p.depth;
 	begin_change(m);
 	m->count--;
-	erase_slot(leaf, p.at[depth]);
-	if (!leaf->count)
-		depth = unlink_node(m, &p, depth);
-	update(&p, depth);
-	tidy(m, &p, depth);
+	erase_slot(leaf, at);
+	if (p.depth || !leaf->count)
+		settle(m, &p);
 	end_change(m);
 	return true;
 }
@@ -362,7 +399,7 @@ void range_map_clear(struct range_map *m)
 		discard_all(m, root);
 }
 
-void range_map_reap(struct range_map *m)
+void range_map_free_garbage(struct range_map *m)
 {
 	free_list(&m->garbage);
 }

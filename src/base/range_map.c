@@ -3,22 +3,7 @@
 
 /* ---- finding ------------------------------------------------------------------------------ */
 
-void range_descend(const struct range_map *m, uint64_t key, struct path *p)
-{
-	struct range_node *n = m->root;
-
-	p->depth = n->level;
-	for (unsigned int d = 0;; d++) {
-		p->nodes[d] = n;
-		p->at[d] = slot_for(n, key);
-		if (d == p->depth)
-			return;
-		n = child(n, p->at[d]);
-	}
-}
-
-/* The leaf behind that of a path; NULL: it is the last. */
-static const struct range_node *behind(const struct path *p)
+const struct range_node *range_behind(const struct path *p)
 {
 	for (unsigned int d = p->depth; d-- > 0;) {
 		const struct range_node *n = p->nodes[d];
@@ -33,7 +18,8 @@ static const struct range_node *behind(const struct path *p)
 	return NULL;
 }
 
-const struct range_node *range_next_on(const struct path *p, uint64_t key, unsigned int *at)
+/* The leaf and the slot of the first range that ends at or behind key, where its path ends. */
+static const struct range_node *next_on(const struct path *p, uint64_t key, unsigned int *at)
 {
 	const struct range_node *leaf = p->nodes[p->depth];
 
@@ -43,7 +29,7 @@ const struct range_node *range_next_on(const struct path *p, uint64_t key, unsig
 	if (*at < leaf->count)
 		return leaf;
 	*at = 0;
-	return behind(p);
+	return range_behind(p);
 }
 
 bool range_map_next(const struct range_map *m, uint64_t key, struct range *r)
@@ -67,7 +53,7 @@ bool range_map_step(const struct range_map *m, struct range_walk *w, struct rang
 		struct path p;
 
 		range_descend(m, w->at, &p);
-		w->leaf = range_next_on(&p, w->at, &w->slot);
+		w->leaf = next_on(&p, w->at, &w->slot);
 		w->version = m->version;
 		if (!w->leaf)
 			return false;
@@ -104,7 +90,19 @@ bool range_map_find(const struct range_map *m, uint64_t key, struct range *r)
 
 bool range_map_exact(const struct range_map *m, uint64_t start, uint64_t last, struct range *r)
 {
-	return look(m, start, r) && r->start == start && r->last == last;
+	const struct range_node *leaf;
+	struct path p;
+	unsigned int at;
+
+	if (!m->root)
+		return false;
+	range_descend(m, start, &p);
+	leaf = p.nodes[p.depth];
+	at = p.at[p.depth];
+	if (leaf->start[at] != start || leaf->slots[at].last != last)
+		return false;
+	*r = range_at(leaf, at);
+	return true;
 }
 
 bool range_map_peek(const struct range_map *m, uint64_t key, struct range *r, uint64_t *version)

@@ -53,7 +53,13 @@ bool range_map_erase(struct range_map *m, uint64_t start);
 void range_map_clear(struct range_map *m);
 
 /* Free what was erased. Nobody may be looking who began before the last erase or clear. */
-void range_map_reap(struct range_map *m);
+void range_map_free_garbage(struct range_map *m);
+
+static inline void range_map_reap(struct range_map *m)
+{
+	if (m->garbage)
+		range_map_free_garbage(m);
+}
 
 /* The range that holds key. */
 bool range_map_find(const struct range_map *m, uint64_t key, struct range *r);

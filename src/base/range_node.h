@@ -37,6 +37,7 @@ struct range_node {
 	struct slot slots[FAN];
 	uint32_t level;			/* 0: a leaf */
 	uint32_t count;
+	uint32_t near;			/* the slot that was sought or filled last; not for readers */
 	struct range_node *link;	/* of spare or garbage */
 } __attribute__((aligned(64)));
 
@@ -109,10 +110,35 @@ static inline unsigned int slot_for(const struct range_node *n, uint64_t key)
 	return r ? r - 1 : 0;
 }
 
-/* Down to the leaf where key is or would be. The map is not empty. */
-void range_descend(const struct range_map *m, uint64_t key, struct path *p);
+/*
+ * The same for the thread that changes the map. Most often it is where the last one was, or next to
+ * it: what was looked at is erased, and what is added follows what was.
+ */
+static inline unsigned int slot_near(struct range_node *n, uint64_t key)
+{
+	unsigned int i = n->near < n->count ? n->near : n->count - 1;
 
-/* The leaf and the slot of the first range that ends at or behind key, where its path ends. */
-const struct range_node *range_next_on(const struct path *p, uint64_t key, unsigned int *at);
+	if (n->start[i] > key || (i + 1 < n->count && n->start[i + 1] <= key))
+		n->near = i = slot_for(n, key);
+	return i;
+}
+
+/* Down to the leaf where key is or would be. The map is not empty. */
+static inline void range_descend(const struct range_map *m, uint64_t key, struct path *p)
+{
+	struct range_node *n = m->root;
+
+	p->depth = n->level;
+	for (unsigned int d = 0;; d++) {
+		p->nodes[d] = n;
+		p->at[d] = slot_near(n, key);
+		if (d == p->depth)
+			return;
+		n = child(n, p->at[d]);
+	}
+}
+
+/* The leaf behind that of a path; NULL: it is the last. */
+const struct range_node *range_behind(const struct path *p);
 
 #endif
