@@ -44,13 +44,9 @@ struct dma_map maps_request(const struct dma_entry *e)
 
 /* ---- mapping ------------------------------------------------------------------------------- */
 
-static int check(const struct vfio_dma *dma, struct vfio_error *err)
+static int check(const struct vfio_dma *dma, const struct dma_map *m, struct vfio_error *err)
 {
-	const struct dma_map m = {
-		.iova = dma->iova == VFIO_IOVA_ANY ? 0 : dma->iova, .size = dma->size,
-		.prot = dma->prot,
-	};
-	int r = rules_check_map(&type1, &m, err);
+	int r = rules_check_map(&type1, m, err);
 
 	if (r < 0)
 		return r;
@@ -87,19 +83,42 @@ static int give_to_all(struct vfio_space *s, const struct dma_entry *e, struct v
 	return r;
 }
 
+/* Those that are used again, while there are few: what is mapped and unmapped is so in a loop. */
+static struct dma_entry *entry_take(struct vfio_space *s)
+{
+	struct dma_entry *e = SLIST_FIRST(&s->unused);
+
+	if (!e)
+		return malloc(sizeof(*e));
+	SLIST_REMOVE_HEAD(&s->unused, link);
+	s->nunused--;
+	return e;
+}
+
+static void entry_give(struct vfio_space *s, struct dma_entry *e)
+{
+	if (s->nunused == MAPS_UNUSED) {
+		free(e);
+		return;
+	}
+	SLIST_INSERT_HEAD(&s->unused, e, link);
+	s->nunused++;
+}
+
 static void entry_free(struct vfio_space *s, struct dma_entry *e)
 {
-	file_drop(&s->files, e->file);
+	if (e->file)
+		file_drop(&s->files, e->file);
 	if (e->chunk)
 		chunk_finish(s, e->chunk);
-	free(e);
+	entry_give(s, e);
 }
 
 /* The caller may close its descriptor, and in a shared space a device may come later. */
 static int entry_new(struct vfio_space *s, const struct vfio_dma *dma, struct chunk *chunk,
 		     struct dma_entry **entry, struct vfio_error *err)
 {
-	struct dma_entry *e = malloc(sizeof(*e));
+	struct dma_entry *e = entry_take(s);
 
 	if (!e)
 		return error_system(err, ENOMEM, "mapping memory for DMA");
@@ -109,7 +128,7 @@ static int entry_new(struct vfio_space *s, const struct vfio_dma *dma, struct ch
 		if (!e->file) {
 			int errnum = errno;
 
-			free(e);
+			entry_give(s, e);
 			return error_system(err, errnum, "keeping descriptor %d", dma->fd);
 		}
 	}
@@ -134,39 +153,50 @@ static int insert(struct vfio_space *s, struct dma_entry *e, struct vfio_error *
 }
 
 /* Any address, or the only one. */
-static int choose(struct vfio_space *s, struct vfio_dma *dma, struct vfio_error *err)
+static int choose(struct vfio_space *s, const struct vfio_dma *dma, uint64_t *iova,
+		  struct vfio_error *err)
 {
 	int mode = addressing_mode(s, err);
 
 	if (mode == VFIO_ADDRESS_PHYSICAL)
-		return addressing_find(s, dma->vaddr, dma->size, EINVAL, &dma->iova, err);
-	return mode < 0 ? mode : iova_choose(s, dma->size, DMA_PAGE, &dma->iova, err);
+		return addressing_find(s, dma->vaddr, dma->size, EINVAL, iova, err);
+	return mode < 0 ? mode : iova_choose(s, dma->size, DMA_PAGE, iova, err);
+}
+
+/* Where it is to be, and whether it may. */
+static int prepare(struct vfio_space *s, const struct vfio_dma *dma, uint64_t *iova,
+		   struct vfio_error *err)
+{
+	bool any = dma->iova == VFIO_IOVA_ANY;
+	struct dma_map m = {
+		.iova = any ? 0 : dma->iova, .size = dma->size, .prot = dma->prot, .fd = dma->fd,
+		.fd_offset = dma->fd_offset,
+	};
+	int r = check(dma, &m, err);
+
+	if (r == 0 && any)
+		r = choose(s, dma, &m.iova, err);
+	*iova = m.iova;
+	return r < 0 || dma->fd == -1 ? r : memory_check(&m, err);
 }
 
 static int add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 	       struct vfio_error *err)
 {
-	struct vfio_dma chosen = *dma;
 	struct dma_entry *e = NULL;
-	int r = check(dma, err);
+	uint64_t iova;
+	int r = prepare(s, dma, &iova, err);
 
-	if (r == 0 && dma->iova == VFIO_IOVA_ANY)
-		r = choose(s, &chosen, err);
-	if (r == 0 && dma->fd != -1)
-		r = memory_check(&(struct dma_map){
-			.iova = chosen.iova, .size = dma->size, .prot = dma->prot, .fd = dma->fd,
-			.fd_offset = dma->fd_offset,
-		}, err);
+	if (r == 0)
+		r = entry_new(s, dma, chunk, &e, err);
 	if (r < 0)
 		return r;
-	r = entry_new(s, &chosen, chunk, &e, err);
-	if (r < 0)
-		return r;
+	e->dma.iova = iova;
 	r = insert(s, e, err);
 	if (r == 0) {
 		r = give_to_all(s, e, err);
 		if (r < 0)
-			range_map_erase(&s->maps, chosen.iova);
+			range_map_erase(&s->maps, iova);
 	}
 	range_map_reap(&s->maps);
 	if (r < 0) {
@@ -174,8 +204,8 @@ static int add(struct vfio_space *s, struct vfio_dma *dma, struct chunk *chunk,
 		entry_free(s, e);
 		return r;
 	}
-	s->bytes += chosen.size;
-	dma->iova = chosen.iova;
+	s->bytes += e->dma.size;
+	dma->iova = iova;
 	return 0;
 }
 
@@ -226,7 +256,14 @@ static void forget(struct vfio_space *s, uint64_t iova, uint64_t last)
 
 void maps_clear(struct vfio_space *s)
 {
+	struct dma_entry *e;
+
 	forget(s, 0, UINT64_MAX);
+	while ((e = SLIST_FIRST(&s->unused))) {
+		SLIST_REMOVE_HEAD(&s->unused, link);
+		free(e);
+	}
+	s->nunused = 0;
 }
 
 /* The bytes of the maps that lie inside the range; -EINVAL if one of them would be cut. */

@@ -16,20 +16,18 @@
 
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
-struct driver *driver_of(struct vfio_dev *dev)
+struct driver *driver_new(struct vfio_dev *dev)
 {
+	dev->driver = calloc(1, sizeof(*dev->driver));
 	if (!dev->driver) {
-		dev->driver = calloc(1, sizeof(*dev->driver));
-		if (!dev->driver) {
-			error_system(&dev->error, ENOMEM, "keeping a driver's state");
-			return NULL;
-		}
-		dev->driver->dev = dev;
-		SLIST_INIT(&dev->driver->maps);
-		dev->driver->fault_fd = -1;
-		dev->driver->event_fd = -1;
-		driver_dma_open(dev->driver);
+		error_system(&dev->error, ENOMEM, "keeping a driver's state");
+		return NULL;
 	}
+	dev->driver->dev = dev;
+	SLIST_INIT(&dev->driver->maps);
+	dev->driver->fault_fd = -1;
+	dev->driver->event_fd = -1;
+	driver_dma_open(dev->driver);
 	return dev->driver;
 }
 

@@ -52,7 +52,12 @@ struct driver {
 };
 
 /* The state of dev, made at need; NULL and a record when there is no memory. */
-struct driver *driver_of(struct vfio_dev *dev);
+struct driver *driver_new(struct vfio_dev *dev);
+
+static inline struct driver *driver_of(struct vfio_dev *dev)
+{
+	return dev->driver ? dev->driver : driver_new(dev);
+}
 
 /* All of configuration space; returns how many bytes there are. */
 ssize_t driver_config(struct vfio_dev *dev, uint8_t config[4096]);

@@ -14,6 +14,7 @@ void maps_init(struct vfio_space *s)
 	*s = (struct vfio_space){ .best_pages = VFIO_PAGES_HUGETLBFS };
 	range_map_init(&s->maps);
 	range_map_init(&s->bounces);
+	SLIST_INIT(&s->unused);
 	LIST_INIT(&s->members);
 	for (unsigned int prot = 0; prot <= VFIO_DMA_RW; prot++)
 		TAILQ_INIT(&s->chunks[prot]);

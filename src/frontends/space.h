@@ -40,13 +40,18 @@ struct chunk {
 
 /* A map: the value of its range. */
 struct dma_entry {
+	SLIST_ENTRY(dma_entry) link;	/* if it is unused */
 	struct vfio_dma dma;		/* but for fd, which is the caller's to close */
 	struct kept_file *file;		/* in place of fd, or NULL */
 	struct chunk *chunk;		/* memory of the library's, or NULL */
 };
 
+#define MAPS_UNUSED 64
+
 struct vfio_space {
 	struct range_map maps;		/* struct dma_entry */
+	SLIST_HEAD(, dma_entry) unused;	/* kept for maps to come: no more than MAPS_UNUSED */
+	unsigned int nunused;
 	struct range_map bounces;	/* struct bounce, by the window's I/O addresses */
 	uint64_t bytes;			/* that they have */
 	LIST_HEAD(, driver) members;	/* the devices */
@@ -76,7 +81,7 @@ const struct dma_entry *maps_find(const struct vfio_space *s, const struct vfio_
 /* -ENOENT: nothing like dma is mapped. */
 int maps_not_there(const char *verb, const struct vfio_dma *dma, struct vfio_error *err);
 
-/* Forget every map; devices are not told. */
+/* Forget every map, for good; devices are not told. */
 void maps_clear(struct vfio_space *s);
 
 /* A map, as back ends take it. */
