@@ -16,20 +16,12 @@ int nvme_admin_new(struct vfio_nvme *nvme)
 	const struct nvme_shape shape = {
 		NVME_ADMIN_ENTRIES, NVME_ADMIN_ENTRIES, VFIO_NVME_ADMIN_DATA,
 	};
-	struct vfio_dma memory;
-	int ret = vfio_dma_alloc(nvme->dev, &nvme->admin_data, VFIO_NVME_ADMIN_DATA, VFIO_DMA_RW);
+	int ret = nvme_alloc_most(nvme, &nvme->admin_data, VFIO_NVME_ADMIN_DATA);
 
 	if (ret == 0)
-		ret = vfio_dma_alloc(nvme->dev, &memory, nvme_queue_bytes(&shape), VFIO_DMA_RW);
+		ret = nvme_queue_alloc(nvme, &shape, &nvme->admin);
 	if (ret < 0)
-		return nvme_library_failed(nvme, ret);
-	nvme->admin = nvme_queue_on(memory.vaddr, memory.iova, &shape);
-	if (!nvme->admin) {
-		vfio_dma_free(nvme->dev, &memory);
-		return nvme_no_memory(nvme);
-	}
-	nvme->admin->memory = memory;
-	nvme->admin->nvme = nvme;
+		return ret;
 	nvme_place_doorbells(nvme->admin);
 	return 0;
 }
@@ -115,7 +107,7 @@ static int wait_for_answer(struct vfio_nvme *nvme, struct vfio_nvme_done *done)
 static int check_arguments(struct vfio_nvme *nvme, const struct vfio_nvme_command *cmd,
 			   const void *data, size_t len)
 {
-	size_t most = VFIO_NVME_ADMIN_DATA;
+	size_t most = nvme->admin_data.size;
 
 	if (nvme->max_bytes && nvme->max_bytes < most)
 		most = nvme->max_bytes;

@@ -41,14 +41,29 @@ static int add_pages(struct prps *prps, uint64_t iova, uint64_t len)
 	return ret;
 }
 
+/* The page with the list of a command id, and where in it that is. */
+static const struct vfio_dma *list_page(const struct vfio_nvme_queue *queue, unsigned int cid,
+					size_t *offset)
+{
+	size_t at = (size_t)cid * queue->list_bytes;
+
+	*offset = at % NVME_PAGE;
+	return &queue->parts[NVME_LISTS + at / NVME_PAGE];
+}
+
 static void *list_of(const struct vfio_nvme_queue *queue, unsigned int cid)
 {
-	return queue->lists + (size_t)cid * queue->list_bytes;
+	size_t offset;
+	const struct vfio_dma *page = list_page(queue, cid, &offset);
+
+	return (uint8_t *)page->vaddr + offset;
 }
 
 static uint64_t list_iova(const struct vfio_nvme_queue *queue, unsigned int cid)
 {
-	return queue->lists_iova + (uint64_t)cid * queue->list_bytes;
+	size_t offset;
+
+	return list_page(queue, cid, &offset)->iova + offset;
 }
 
 static struct prps begin_prps(const struct vfio_nvme_queue *queue, unsigned int cid)

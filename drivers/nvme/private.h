@@ -74,9 +74,8 @@ struct vfio_nvme_queue {
 	struct nvme_doorbell cq_doorbell;
 
 	/* data */
-	uint8_t *lists;			/* list_bytes for each command id, never across pages */
-	uint64_t lists_iova;
-	uint32_t list_bytes;
+	struct vfio_dma *parts;		/* sq, cq, pages of lists: NVME_LISTS */
+	uint32_t list_bytes;		/* for each command id, never across pages */
 	uint32_t max_bytes;
 	bool sgl;
 
@@ -88,9 +87,11 @@ struct vfio_nvme_queue {
 	int fd;				/* its eventfd, or -1 */
 	int doorbell_fd;		/* wakes a device that polls its doorbells, or -1 */
 	uint64_t sq_iova, cq_iova;
-	struct vfio_nvme *nvme;
-	struct vfio_dma memory;
+	struct vfio_nvme *nvme;		/* NULL: its memory is somebody else's */
+	unsigned int nparts;
 };
+
+#define NVME_LISTS 2u			/* the first of the parts that has lists */
 
 /* Of a queue: what its memory is for. */
 struct nvme_shape {
@@ -106,7 +107,16 @@ size_t nvme_queue_bytes(const struct nvme_shape *shape);
 
 /* Make a queue on such memory, which is zeroed and page aligned: NULL, or all but doorbells. */
 struct vfio_nvme_queue *nvme_queue_on(void *memory, uint64_t iova, const struct nvme_shape *shape);
+
+/* The same in memory of the device's, which need not be in one piece. */
+int nvme_queue_alloc(struct vfio_nvme *nvme, const struct nvme_shape *shape,
+		     struct vfio_nvme_queue **queue);
+
+/* The controller must be done with it. */
 void nvme_queue_drop(struct vfio_nvme_queue *queue);
+
+/* size bytes in one piece, or half as many, and so on to a page, where there is no such piece. */
+int nvme_alloc_most(struct vfio_nvme *nvme, struct vfio_dma *memory, size_t size);
 
 /*
  * As after nvme_queue_on(), but commands that were under way will be answered as aborted; or, if

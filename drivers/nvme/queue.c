@@ -1,103 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues: their memory, Create and Delete. */
+/* Queues: Create and Delete, and what a reset leaves of them. */
 #include <errno.h>
 #include <string.h>
 
 #include "private.h"
 
-#define ENTRIES   256u			/* if the user does not say */
+#define ENTRIES 256u			/* if the user does not say */
+#define FEW     (NVME_PAGE / sizeof(struct nvme_entry))	/* fill a page */
 
-/* ---- memory --------------------------------------------------------------------------------- */
-
-static size_t round_up(size_t n, size_t to)
-{
-	return (n + to - 1) / to * to;
-}
-
-/*
- * A PRP list of the longest command: a power of two, as max_bytes is one. Not less than a cache
- * line, so that no two commands share one.
- */
-static uint32_t list_bytes_of(uint32_t max_bytes)
-{
-	uint32_t bytes = max_bytes / NVME_PAGE * (uint32_t)sizeof(uint64_t);
-
-	return bytes < 64 ? 64 : bytes;
-}
-
-static size_t sq_bytes(const struct nvme_shape *shape)
-{
-	return round_up(shape->sq_entries * sizeof(struct nvme_entry), NVME_PAGE);
-}
-
-static size_t cq_bytes(const struct nvme_shape *shape)
-{
-	return round_up(shape->cq_entries * sizeof(struct nvme_answer), NVME_PAGE);
-}
-
-struct nvme_shape nvme_shape(unsigned int entries, unsigned int most, uint32_t max_bytes)
-{
-	unsigned int more = entries + entries / 4;
-
-	return (struct nvme_shape){ entries, more < most ? more : most, max_bytes };
-}
-
-size_t nvme_queue_bytes(const struct nvme_shape *shape)
-{
-	return sq_bytes(shape) + cq_bytes(shape) +
-	       round_up((size_t)(shape->sq_entries - 1) * list_bytes_of(shape->max_bytes),
-			NVME_PAGE);
-}
-
-void nvme_queue_drop(struct vfio_nvme_queue *queue)
-{
-	if (!queue)
-		return;
-	free(queue->slots);
-	free(queue->free);
-	free(queue);
-}
-
-static void lay_out(struct vfio_nvme_queue *queue, void *memory, uint64_t iova,
-		    const struct nvme_shape *shape)
-{
-	queue->sq = memory;
-	queue->sq_end = queue->sq + shape->sq_entries;
-	queue->sq_iova = iova;
-	queue->cq = (void *)((uint8_t *)memory + sq_bytes(shape));
-	queue->cq_end = queue->cq + shape->cq_entries;
-	queue->cq_iova = iova + sq_bytes(shape);
-	queue->lists = (uint8_t *)queue->cq + cq_bytes(shape);
-	queue->lists_iova = queue->cq_iova + cq_bytes(shape);
-	queue->list_bytes = list_bytes_of(shape->max_bytes);
-	queue->max_bytes = shape->max_bytes;
-	queue->depth = shape->sq_entries - 1;
-	queue->report_at = (ptrdiff_t)(shape->cq_entries - shape->sq_entries);
-	if (queue->report_at == 0)
-		queue->report_at = 1;
-}
-
-struct vfio_nvme_queue *nvme_queue_on(void *memory, uint64_t iova, const struct nvme_shape *shape)
-{
-	size_t size = round_up(sizeof(struct vfio_nvme_queue), 128);
-	struct vfio_nvme_queue *queue = aligned_alloc(128, size);
-
-	if (!queue)
-		return NULL;
-	memset(queue, 0, size);
-	lay_out(queue, memory, iova, shape);
-	queue->slots = calloc(queue->depth, sizeof(*queue->slots));
-	queue->free = calloc(queue->depth, sizeof(*queue->free));
-	if (!queue->slots || !queue->free) {
-		nvme_queue_drop(queue);
-		return NULL;
-	}
-	for (unsigned int cid = queue->depth; cid-- > 0;)
-		queue->free[queue->nfree++] = (uint16_t)cid;
-	queue->vector = queue->fd = queue->doorbell_fd = -1;
-	nvme_queue_restart(queue, 1, true);
-	return queue;
-}
+/* ---- restart ------------------------------------------------------------------------------- */
 
 /* What is under way is free, or waits at the far end of the stack: there is room for each id. */
 static void abort_all(struct vfio_nvme_queue *queue, bool forget)
@@ -128,11 +39,8 @@ void nvme_queue_restart(struct vfio_nvme_queue *queue, uint32_t epoch, bool forg
 
 void nvme_queue_release(struct vfio_nvme_queue *queue)
 {
-	struct vfio_nvme *nvme = queue->nvme;
-
 	if (queue->id)
-		nvme->queues[queue->id - 1] = NULL;
-	vfio_dma_free(nvme->dev, &queue->memory);
+		queue->nvme->queues[queue->id - 1] = NULL;
 	nvme_queue_drop(queue);
 }
 
@@ -218,23 +126,27 @@ static int check_thread(struct vfio_nvme *nvme, const struct vfio_nvme_queue_opt
 	return 0;
 }
 
+/* As long as that takes more than a page, and there is no such piece, half as many entries will do. */
+static int get_memory(struct vfio_nvme *nvme, unsigned int entries, struct vfio_nvme_queue **queue)
+{
+	for (;;) {
+		struct nvme_shape shape = nvme_shape(entries, nvme->entries, nvme->max_bytes);
+		int ret = nvme_queue_alloc(nvme, &shape, queue);
+
+		if (ret == 0 || nvme->error.code != VFIO_E_SCATTERED || entries <= FEW)
+			return ret;
+		entries = entries / 2 < FEW ? FEW : entries / 2;
+	}
+}
+
 /* The queue, in memory of the device's, not yet in the controller. */
 static int make(struct vfio_nvme *nvme, const struct vfio_nvme_queue_options *options, int id,
 		struct vfio_nvme_queue **queue)
 {
-	struct nvme_shape shape = nvme_shape(options->entries, nvme->entries, nvme->max_bytes);
-	struct vfio_dma memory;
-	int ret = vfio_dma_alloc(nvme->dev, &memory, nvme_queue_bytes(&shape), VFIO_DMA_RW);
+	int ret = get_memory(nvme, options->entries, queue);
 
 	if (ret < 0)
-		return nvme_library_failed(nvme, ret);
-	*queue = nvme_queue_on(memory.vaddr, memory.iova, &shape);
-	if (!*queue) {
-		vfio_dma_free(nvme->dev, &memory);
-		return nvme_no_memory(nvme);
-	}
-	(*queue)->memory = memory;
-	(*queue)->nvme = nvme;
+		return ret;
 	(*queue)->id = (uint16_t)id;
 	(*queue)->sgl = nvme->sgl;
 	(*queue)->threaded = options->threaded;

@@ -134,14 +134,30 @@ static void reads_name_every_page(void **state)
 	end(f);
 }
 
+/* The pages of lists need not lie side by side, nor in this order. */
+static void turn_round(struct vfio_nvme_queue *queue)
+{
+	unsigned int first = NVME_LISTS, last = queue->nparts - 1;
+
+	assert_true(last > first);
+	for (; first < last; first++, last--) {
+		struct vfio_dma part = queue->parts[first];
+
+		queue->parts[first] = queue->parts[last];
+		queue->parts[last] = part;
+	}
+}
+
 /* Every command id has a list of its own: those of many commands at once do not mix. */
-static void lists_do_not_mix(void **state)
+static void check_lists(bool turned)
 {
 	const struct vfio_nvme_command cmd = { .opcode = VFIO_NVME_WRITE };
 	struct fixture *f = start(0, false);
 	unsigned int depth = vfio_nvme_queue_depth(f->queue);
 	uint64_t pages[513];
 
+	if (turned)
+		turn_round(f->queue);
 	for (uint64_t i = 0; i < depth; i++)
 		assert_int_equal(vfio_nvme_submit(f->queue, &cmd, i << 20 | 16, LIMIT, NULL), 0);
 	f->fake.work = fake_hold;
@@ -153,6 +169,16 @@ static void lists_do_not_mix(void **state)
 			assert_int_equal(pages[j], (i << 20) + j * 4096);
 	}
 	end(f);
+}
+
+static void lists_do_not_mix(void **state)
+{
+	check_lists(false);
+}
+
+static void lists_lie_anywhere(void **state)
+{
+	check_lists(true);
 }
 
 static void sgls_where_they_are_shorter(void **state)
@@ -289,6 +315,7 @@ int main(void)
 		cmocka_unit_test(prps_name_every_page),
 		cmocka_unit_test(reads_name_every_page),
 		cmocka_unit_test(lists_do_not_mix),
+		cmocka_unit_test(lists_lie_anywhere),
 		cmocka_unit_test(sgls_where_they_are_shorter),
 		cmocka_unit_test(pieces_as_sgls),
 		cmocka_unit_test(pieces_as_prps),
