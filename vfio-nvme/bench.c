@@ -133,35 +133,39 @@ static int open_disk(struct bench *bench)
 /* ---- workers ----------------------------------------------------------------------------- */
 
 /* Bytes that no disk can leave out or compress. */
-static void fill_memory(struct worker *worker, const struct vfio_dma *memory)
+static void fill_memory(struct worker *worker)
 {
-	uint64_t *word = memory->vaddr;
+	for (unsigned int i = 0; i < worker->bench->depth; i++) {
+		uint64_t *word = worker->buffers[i].vaddr;
 
-	for (size_t i = 0; i < memory->size / sizeof(*word); i++)
-		word[i] = worker_random(worker);
+		for (size_t n = 0; n < worker->bench->size / sizeof(*word); n++)
+			word[n] = worker_random(worker);
+	}
 }
 
 /* The memory of one call; and none of a disk. */
 static int make_plain(struct worker *worker)
 {
-	worker->memory = memory_check(calloc(1, worker->bench->size));
+	worker->data = memory_check(calloc(1, worker->bench->size));
 	return 0;
 }
 
 static int make_queue(struct worker *worker)
 {
 	struct bench *bench = worker->bench;
-	int ret = disk_queue(bench->program, &worker->queue, bench->depth, !worker->owner);
+	uint64_t depth = bench->depth;
+	int ret = disk_queue(bench->program, &worker->queue, &depth, !worker->owner);
 
 	if (ret < 0)
 		return ret;
-	worker->slots = memory_check(calloc(bench->depth, sizeof(*worker->slots)));
-	for (unsigned int i = 0; i < bench->depth && ret == 0; i++) {
-		ret = disk_memory(bench->program, &worker->slots[i].memory, bench->size);
-		if (ret == 0)
-			fill_memory(worker, &worker->slots[i].memory);
-	}
-	return ret;
+	bench->depth = (unsigned int)depth;
+	worker->slots = memory_check(calloc(depth, sizeof(*worker->slots)));
+	worker->buffers = memory_check(calloc(depth, sizeof(*worker->buffers)));
+	ret = disk_memory(bench->program, worker->buffers, depth, bench->size);
+	if (ret < 0)
+		return ret;
+	fill_memory(worker);
+	return 0;
 }
 
 static int make_worker(struct bench *bench, unsigned int number)
@@ -197,7 +201,8 @@ static void finish(struct bench *bench)
 		struct worker *worker = &bench->workers[i];
 
 		vfio_nvme_queue_free(worker->queue);
-		free(worker->memory);
+		free(worker->data);
+		free(worker->buffers);
 		free(worker->slots);
 	}
 	free(bench->workers);

@@ -32,8 +32,7 @@ struct bench {
 /* A command on its way. */
 struct slot {
 	uint64_t start;			/* when it was put into the queue */
-	struct vfio_dma memory;
-	uint64_t lba;
+	uint64_t iova, lba;
 	bool read;
 };
 
@@ -41,8 +40,9 @@ struct slot {
 struct worker {
 	struct bench *bench;
 	struct vfio_nvme_queue *queue;
-	struct slot *slots;		/* depth of them */
-	void *memory;			/* of the one call at a time, without a disk */
+	void *data;			/* --plain: for one call; else */
+	struct vfio_dma *buffers;	/* as many as slots */
+	struct slot *slots;		/* depth of them, or more */
 	pthread_t thread;
 	int cpu;			/* to run on, or -1 */
 	bool owner;			/* runs in the owner's thread */

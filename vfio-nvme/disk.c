@@ -77,11 +77,11 @@ int disk_open_namespace(struct program *program, const struct vfio_nvme_options 
 	return 0;
 }
 
-int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t depth,
+int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t *depth,
 	       bool threaded)
 {
 	const struct vfio_nvme_queue_options options = {
-		.size = sizeof(options), .entries = (unsigned int)depth + 1, .threaded = threaded,
+		.size = sizeof(options), .entries = (unsigned int)*depth + 1, .threaded = threaded,
 	};
 	struct vfio_nvme_registers now;
 	uint64_t most;
@@ -89,22 +89,50 @@ int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t
 
 	vfio_nvme_registers(program->nvme, &now);
 	most = VFIO_NVME_GET(now.cap, CAP_MQES);
-	if (depth > most)
+	if (*depth > most)
 		return argument_error(program, EINVAL, "give a smaller --depth",
 				      "%" PRIu64 " commands under way at once: a queue of '%s' "
-				      "holds %" PRIu64, depth, disk_name(program), most);
+				      "holds %" PRIu64, *depth, disk_name(program), most);
 	ret = vfio_nvme_queue_new(queue, program->nvme, &options);
-	return ret < 0 ? driver_error(program, ret) : 0;
+	if (ret < 0)
+		return driver_error(program, ret);
+	*depth = vfio_nvme_queue_depth(*queue);
+	return 0;
 }
 
-int disk_memory(struct program *program, struct vfio_dma *memory, uint64_t size)
+/* The first is what is freed: it stands for all. */
+static void carve(struct vfio_dma *buffers, uint64_t n, uint64_t size)
+{
+	for (uint64_t i = 1; i < n; i++)
+		buffers[i] = (struct vfio_dma){
+			.vaddr = (uint8_t *)buffers->vaddr + i * size, .iova = buffers->iova + i * size,
+			.fd = -1,
+		};
+}
+
+int disk_memory(struct program *program, struct vfio_dma *buffers, uint64_t n, uint64_t size)
 {
 	struct vfio_dev *dev = vfio_nvme_device(program->nvme);
-	int ret = vfio_dma_alloc(dev, memory, size, VFIO_DMA_RW);
+	int ret = vfio_dma_alloc(dev, buffers, n * size, VFIO_DMA_RW);
+	uint64_t i = 0;
 
-	if (ret < 0)
+	if (ret == 0)
+		carve(buffers, n, size);
+	else if (vfio_last_error(dev)->code == VFIO_E_SCATTERED)
+		for (ret = 0; ret == 0 && i < n; i++)
+			ret = vfio_dma_alloc(dev, &buffers[i], size, VFIO_DMA_RW);
+	if (ret < 0) {
 		program->error = *vfio_last_error(dev);
+		disk_memory_free(program, buffers, i);
+	}
 	return ret;
+}
+
+void disk_memory_free(struct program *program, struct vfio_dma *buffers, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (buffers[i].size)
+			vfio_dma_free(vfio_nvme_device(program->nvme), &buffers[i]);
 }
 
 int disk_check_writable(struct program *program)
@@ -152,10 +180,11 @@ int disk_flush(struct program *program, struct vfio_nvme_queue *queue)
 int command_flush(struct program *program)
 {
 	struct vfio_nvme_queue *queue;
+	uint64_t depth = 1;
 	int ret = disk_open_namespace(program, NULL);
 
 	if (ret == 0)
-		ret = disk_queue(program, &queue, 1, false);
+		ret = disk_queue(program, &queue, &depth, false);
 	if (ret == 0)
 		ret = disk_flush(program, queue);
 	if (ret == 0 && !program->settings.quiet)

@@ -16,7 +16,7 @@ void plain_run(struct worker *worker)
 		ssize_t n;
 
 		start = now;
-		n = pread(bench->file, worker->memory, bench->size, at);
+		n = pread(bench->file, worker->data, bench->size, at);
 		now = now_ns();
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -91,12 +91,16 @@ static inline uint64_t disk_bytes(const struct program *program)
 	return program->ns->blocks << program->ns->block_shift;
 }
 
-/* An I/O queue for the owner's thread, or another, that can have depth commands under way. */
-int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t depth,
+/*
+ * An I/O queue for the owner's thread, or another, that can have *depth commands under way; or fewer,
+ * as *depth says then.
+ */
+int disk_queue(struct program *program, struct vfio_nvme_queue **queue, uint64_t *depth,
 	       bool threaded);
 
-/* Memory that the disk can reach. */
-int disk_memory(struct program *program, struct vfio_dma *memory, uint64_t size);
+/* n buffers of size bytes that the disk can reach, in one piece if there is one. */
+int disk_memory(struct program *program, struct vfio_dma *buffers, uint64_t n, uint64_t size);
+void disk_memory_free(struct program *program, struct vfio_dma *buffers, uint64_t n);
 
 /* Bring what was written to the medium; nothing else is under way in the queue. */
 int disk_flush(struct program *program, struct vfio_nvme_queue *queue);

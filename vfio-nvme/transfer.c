@@ -8,6 +8,7 @@
 #include "transfer.h"
 
 #define PIECE_SIZE (128u << 10)
+#define PIECE_LEAST 4096u
 #define SHOW_EVERY 100000000u	/* ns */
 #define ANSWERS 32u
 #define LOOK_EVERY 200		/* ms: for signals, and whether the controller is alive */
@@ -22,31 +23,50 @@ static uint32_t choose_size(const struct vfio_nvme_namespace *ns)
 	return (blocks ? blocks : 1) << ns->block_shift;
 }
 
+/* Where addresses are physical, less may be had in one piece: down to a page, or a block. */
+static int get_memory(struct transfer *t)
+{
+	uint32_t least = 1u << t->program->ns->block_shift;
+	int ret = disk_memory(t->program, t->buffers, t->depth, t->piece_size);
+
+	if (least < PIECE_LEAST)
+		least = PIECE_LEAST;
+	while (ret < 0 && t->program->error.code == VFIO_E_SCATTERED && t->piece_size / 2 >= least) {
+		t->piece_size = t->piece_size / 2 >> t->program->ns->block_shift
+				<< t->program->ns->block_shift;
+		ret = disk_memory(t->program, t->buffers, t->depth, t->piece_size);
+	}
+	return ret;
+}
+
 int transfer_init(struct transfer *t, struct program *program)
 {
-	uint64_t depth = program->settings.depth;
 	int ret;
 
-	*t = (struct transfer){ .program = program, .depth = depth,
+	*t = (struct transfer){ .program = program, .depth = program->settings.depth,
 				.piece_size = choose_size(program->ns) };
-	ret = disk_queue(program, &t->queue, depth, false);
+	ret = disk_queue(program, &t->queue, &t->depth, false);
 	if (ret < 0)
 		return ret;
-	t->pieces = calloc(depth, sizeof(*t->pieces));
-	if (!t->pieces)
+	t->pieces = calloc(t->depth, sizeof(*t->pieces));
+	t->buffers = calloc(t->depth, sizeof(*t->buffers));
+	if (!t->pieces || !t->buffers)
 		return argument_error(program, ENOMEM, "give a smaller --depth",
-				      "%" PRIu64 " commands under way at once", depth);
-	/* One by one: without an IOMMU large memory is hard to have in one piece. */
-	for (uint64_t i = 0; i < depth && ret == 0; i++)
-		ret = disk_memory(program, &t->pieces[i].memory, t->piece_size);
+				      "%" PRIu64 " commands under way at once", t->depth);
+	ret = get_memory(t);
+	for (uint64_t i = 0; i < t->depth; i++) {
+		t->pieces[i].data = t->buffers[i].vaddr;
+		t->pieces[i].iova = t->buffers[i].iova;
+	}
 	return ret;
 }
 
 void transfer_finish(struct transfer *t)
 {
 	vfio_nvme_queue_free(t->queue);
-	for (uint64_t i = 0; t->pieces && i < t->depth; i++)
-		vfio_dma_free(vfio_nvme_device(t->program->nvme), &t->pieces[i].memory);
+	if (t->buffers)
+		disk_memory_free(t->program, t->buffers, t->depth);
+	free(t->buffers);
 	free(t->pieces);
 	*t = (struct transfer){ .program = t->program };
 }
@@ -79,10 +99,10 @@ static struct piece *piece_at(const struct transfer *t, uint64_t number)
 /* Fill the piece from the source. Returns its length, 0 at the end. */
 static int64_t fill(struct transfer *t, struct piece *piece, uint32_t want)
 {
-	int64_t got = t->source(t->arg, piece->memory.vaddr, want);
+	int64_t got = t->source(t->arg, piece->data, want);
 
 	if (got > 0)
-		memset((uint8_t *)piece->memory.vaddr + got, 0, t->piece_size - (size_t)got);
+		memset((uint8_t *)piece->data + got, 0, t->piece_size - (size_t)got);
 	if (got >= 0 && got < want)
 		t->left = 0;		/* it was shorter than it might have been */
 	return got;
@@ -106,11 +126,9 @@ static int put_next(struct transfer *t)
 	piece->blocks = (uint32_t)((len - 1) >> ns->block_shift) + 1;
 	piece->done = false;
 	if (t->source)
-		ret = vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks,
-				      piece->memory.iova, piece);
+		ret = vfio_nvme_write(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
 	else
-		ret = vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks,
-				      piece->memory.iova, piece);
+		ret = vfio_nvme_read(t->queue, ns, piece->lba, piece->blocks, piece->iova, piece);
 	if (ret < 0)
 		return queue_error(t->program, t->doing, ret);
 	vfio_nvme_ring(t->queue);
@@ -162,7 +180,7 @@ static int take_oldest(struct transfer *t)
 	if (!piece->done)
 		return take_answers(t);
 	if (t->sink)
-		ret = t->sink(t->arg, piece->memory.vaddr, piece->len);
+		ret = t->sink(t->arg, piece->data, piece->len);
 	if (ret < 0)
 		return ret;
 	t->taken++;

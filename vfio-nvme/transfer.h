@@ -9,8 +9,8 @@
 #include "program.h"
 
 struct piece {
-	struct vfio_dma memory;
-	uint64_t lba;
+	void *data;
+	uint64_t iova, lba;
 	uint32_t len;			/* bytes; what is left of the last block is not counted */
 	uint32_t blocks;
 	bool done;
@@ -19,7 +19,8 @@ struct piece {
 struct transfer {
 	struct program *program;
 	struct vfio_nvme_queue *queue;
-	struct piece *pieces;		/* depth of them */
+	struct vfio_dma *buffers;	/* depth of them, */
+	struct piece *pieces;		/* and of these */
 	uint64_t depth;
 	uint32_t piece_size;		/* bytes, whole blocks */
 	const char *doing;		/* for messages: "writing" */
@@ -35,7 +36,7 @@ struct transfer {
 	uint64_t start, shown;		/* times, in ns */
 };
 
-/* Memory and a queue for settings.depth commands. The disk is open. */
+/* Memory and a queue for settings.depth commands, or as many as can be. The disk is open. */
 int transfer_init(struct transfer *t, struct program *program);
 
 /* The controller is done with the memory when its queue is gone, so that goes first. */

@@ -51,13 +51,12 @@ static int put(struct worker *worker, struct slot *slot, uint64_t now)
 {
 	const struct vfio_nvme_namespace *ns = worker->bench->program->ns;
 	uint32_t blocks = (uint32_t)(worker->bench->size >> ns->block_shift);
-	uint64_t iova = slot->memory.iova;
 
 	slot->lba = worker_place(worker) * blocks;
 	slot->read = is_read(worker);
 	slot->start = now;
-	return slot->read ? vfio_nvme_read(worker->queue, ns, slot->lba, blocks, iova, slot) :
-	       vfio_nvme_write(worker->queue, ns, slot->lba, blocks, iova, slot);
+	return slot->read ? vfio_nvme_read(worker->queue, ns, slot->lba, blocks, slot->iova, slot) :
+	       vfio_nvme_write(worker->queue, ns, slot->lba, blocks, slot->iova, slot);
 }
 
 static void count(struct worker *worker, const struct slot *slot, uint16_t status, uint64_t now)
@@ -87,6 +86,7 @@ static int begin(struct worker *worker)
 		struct slot *slot = &worker->slots[i];
 		int ret;
 
+		slot->iova = worker->buffers[i].iova;
 		ret = put(worker, slot, now);
 		if (ret < 0)
 			return ret;
