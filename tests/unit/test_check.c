@@ -384,7 +384,7 @@ static void what_was_done_before(void **state)
 	make_bytes(t, "run/libvfio/taint", much, MUCH);
 	free(much);
 	assert_int_equal(check(t), VFIO_WARN);
-	assert_true(says("taint", VFIO_WARN, "1 times, the last: xxx"));
+	assert_true(says("taint", VFIO_WARN, "1 time, the last: xxx"));
 	drop(t, "run/libvfio/taint");
 	make_link(t, "run/libvfio/taint", "/dev/zero");
 	assert_true(check(t) <= VFIO_WARN);
