@@ -250,6 +250,7 @@ static bool is_free(const struct binding *b, const struct action *action)
 static int bind_device(struct binding *b, const struct action *action)
 {
 	const char *driver = action->driver ? action->driver : "vfio-pci";
+	bool there;
 
 	if (b->driver && !strcmp(b->driver, driver)) {
 		printf("%s has the driver %s already\n", b->bdf, driver);
@@ -260,8 +261,11 @@ static int bind_device(struct binding *b, const struct action *action)
 	if (!is_safe(b, action, use_report(b->sysfs, b->bdf, b->group)) ||
 	    (is_given(b) && !is_free(b, action)))
 		return EXIT_NONE;
-	if ((!has_driver(b, driver) || !can_write(b, action->option)) && !b->dry)
+	there = has_driver(b, driver);
+	if ((!there || !can_write(b, action->option)) && !b->dry)
 		return EXIT_NONE;
+	if (!there)
+		printf("modprobe %s\n", driver);
 	printf("# %s: from %s to %s, until the machine is started again; to make that last:\n"
 	       "# driverctl set-override %s %s\n", b->bdf, b->driver ? b->driver : "no driver",
 	       driver, b->bdf, driver);

@@ -125,6 +125,7 @@ struct doorbell {
 
 struct backend {
 	const char *name;
+	enum vfio_refuser who;		/* answers */
 	int (*info)(struct vfio_dev *dev, struct vfio_device_info *info);
 	int (*region)(struct vfio_dev *dev, uint32_t index, struct vfio_region *region);
 	ssize_t (*read)(struct vfio_dev *dev, uint32_t region, uint64_t offset, void *buf, size_t len);

@@ -129,6 +129,7 @@ static void in_close(struct vfio_dev *dev)
 
 const struct backend inprocess_backend = {
 	.name = "inprocess",
+	.who = VFIO_BY_FUNCTION,
 	.info = in_info,
 	.region = in_region,
 	.read = in_read,

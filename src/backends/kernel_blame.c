@@ -159,8 +159,8 @@ static int is_blocked(const struct kernel_place *p, const char *bdf, const char 
 {
 	char remedy[sizeof(err->remedy)];
 
-	snprintf(remedy, sizeof(remedy), "as root: driverctl set-override %s vfio-pci; or put the "
-		 "card into another slot", bdf);
+	snprintf(remedy, sizeof(remedy), "as root: lsvfio --bind %s, or driverctl set-override %s "
+		 "vfio-pci; or put the card into another slot", bdf, bdf);
 	return error_set(err, EPERM, VFIO_E_GROUP, VFIO_BY_KERNEL, remedy,
 			 "%s: its IOMMU group %lld has %s in it, too, whose driver is %s", p->bdf,
 			 (long long)p->group, bdf, driver);

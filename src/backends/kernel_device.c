@@ -247,6 +247,7 @@ void kernel_close(struct vfio_dev *dev)
 
 #define KERNEL_BACKEND(called) {                                                                   \
 	.name = called,                                                                            \
+	.who = VFIO_BY_KERNEL,                                                                     \
 	.info = info,                                                                              \
 	.region = kernel_region,                                                                   \
 	.read = kernel_read,                                                                       \

@@ -155,8 +155,8 @@ static int not_bound(const struct kernel_place *p, struct vfio_error *err)
 {
 	char remedy[sizeof(err->remedy)];
 
-	snprintf(remedy, sizeof(remedy), "as root: driverctl set-override %s vfio-pci%s", p->bdf,
-		 p->driver[0] ? "; its driver then loses it, with all that uses it" : "");
+	snprintf(remedy, sizeof(remedy), "as root: lsvfio --bind %s, which looks first who uses it; "
+		 "or, to make it last: driverctl set-override %s vfio-pci", p->bdf, p->bdf);
 	if (!p->driver[0])
 		return error_set(err, ENODEV, VFIO_E_NOT_BOUND, VFIO_BY_KERNEL, remedy,
 				 "%s has no driver, and so is not given to users", p->bdf);

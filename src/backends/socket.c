@@ -478,6 +478,7 @@ static void sock_close(struct vfio_dev *dev)
 
 const struct backend socket_backend = {
 	.name = "socket",
+	.who = VFIO_BY_SERVER,
 	.info = sock_info,
 	.region = sock_region,
 	.read = sock_read,

@@ -328,6 +328,7 @@ static void close_device(struct vfio_dev *dev)
 
 static const struct backend sysfs_backend = {
 	.name = "sysfs",
+	.who = VFIO_BY_KERNEL,
 	.info = info,
 	.region = region,
 	.read = read_region,

@@ -72,11 +72,11 @@ EXPORT int vfio_event(struct vfio_dev *dev)
 	if (epoll_wait(fd, &e, 1, 0) <= 0)
 		return 0;
 	if (take(dev->driver, VFIO_PCI_ERR_IRQ_INDEX))
-		return error_set(&dev->error, EIO, VFIO_E_REPORTED, VFIO_BY_FUNCTION,
+		return error_set(&dev->error, EIO, VFIO_E_REPORTED, dev->backend->who,
 				 "see the machine's log; reset the device, or close it",
 				 "the device has reported an error that cannot be corrected");
 	if (take(dev->driver, VFIO_PCI_REQ_IRQ_INDEX))
-		return error_set(&dev->error, ECANCELED, VFIO_E_REQUESTED, VFIO_BY_FUNCTION,
+		return error_set(&dev->error, ECANCELED, VFIO_E_REQUESTED, dev->backend->who,
 				 "close it, and open it again when it is back",
 				 "the device is wanted back: it is to be removed, or gets another "
 				 "driver");
