@@ -126,7 +126,7 @@ static int check_thread(struct vfio_nvme *nvme, const struct vfio_nvme_queue_opt
 	return 0;
 }
 
-/* As long as that takes more than a page, and there is no such piece, half as many entries will do. */
+/* Half as many entries will do, down to a page, as long as there is no piece so large. */
 static int get_memory(struct vfio_nvme *nvme, unsigned int entries, struct vfio_nvme_queue **queue)
 {
 	for (;;) {

@@ -117,11 +117,11 @@ const struct vfio_nvme_namespace *vfio_nvme_next_namespace(struct vfio_nvme *nvm
 /*
  * Send an admin command and wait for it. len bytes of data (at most VFIO_NVME_ADMIN_DATA, what the
  * controller takes, and what there is in one piece, a multiple of 4) are at data, which the
- * controller gets when to_device, and fills else. cid and, if len is not 0, the data pointers of cmd
- * are filled in here. 0 and *result (unless NULL); -EIO and a record with the status when the command failed,
- * vfio_nvme_status() has it as a number. -ETIMEDOUT when there is no answer: from then on, as when
- * the controller fails in another way, all is -ESHUTDOWN, with the record of what happened, until
- * vfio_nvme_reset().
+ * controller gets when to_device, and fills else. cid and, if len is not 0, the data pointers of
+ * cmd are filled in here. 0 and *result (unless NULL); -EIO and a record with the status when the
+ * command failed, vfio_nvme_status() has it as a number. -ETIMEDOUT when there is no answer: from
+ * then on, as when the controller fails in another way, all is -ESHUTDOWN, with the record of what
+ * happened, until vfio_nvme_reset().
  */
 #define VFIO_NVME_ADMIN_DATA (128u << 10)
 int vfio_nvme_admin(struct vfio_nvme *nvme, const struct vfio_nvme_command *cmd, void *data,
@@ -148,7 +148,7 @@ int vfio_nvme_event(struct vfio_nvme *nvme, uint32_t *event);
 
 struct vfio_nvme_queue_options {
 	size_t size;			/* sizeof(struct vfio_nvme_queue_options) */
-	unsigned int entries;		/* 2 to what CAP says; 0: 256. Less one is the depth; or see: */
+	unsigned int entries;		/* 2 to what CAP says; 0: 256. Less one is the depth */
 	/*
 	 * Another thread than the owner uses it. Then vfio_nvme_wait() does not serve what the
 	 * device asks of the owner (a device in this process does its work there): the owner
@@ -160,9 +160,9 @@ struct vfio_nvme_queue_options {
 /*
  * Make a completion queue and a submission queue, with an interrupt vector. Queues of the owner's
  * share one when there are not enough; a threaded one then has none. Where addresses are physical,
- * there may be no memory in one piece for more than a page's 64 entries: then it has fewer than were
- * asked for, which vfio_nvme_queue_depth() says. -ENOSPC when the controller grants no more queues;
- * -ENOTSUP: threaded, and the device's doorbells cannot be mapped.
+ * there may be no memory in one piece for more than a page's 64 entries: then it has fewer than
+ * were asked for, which vfio_nvme_queue_depth() says. -ENOSPC when the controller grants no more
+ * queues; -ENOTSUP: threaded, and the device's doorbells cannot be mapped.
  */
 int vfio_nvme_queue_new(struct vfio_nvme_queue **queue, struct vfio_nvme *nvme,
 			const struct vfio_nvme_queue_options *options);
