@@ -124,6 +124,26 @@ class Result:
         return f'exit code {self.code}:\n{self.text}'
 
 
+class Boot:
+    """What the steps of a boot have said: subclasses boot, and so set steps and console."""
+
+    def step(self, name):
+        assert name in self.steps, self.console[-3000:]
+        return self.steps[name]
+
+    def right(self, name):
+        result = self.step(name)
+        assert result.code == 0, result
+        return result.text
+
+    def says(self, name, *words):
+        """It fails, and says all of that."""
+        result = self.step(name)
+        assert result.code == 1, result
+        for word in words:
+            assert word in result.text, result
+
+
 def parse(said):
     """Each step of the script by its name."""
     steps = {}

@@ -104,7 +104,7 @@ DEVICES = (
 )
 
 
-class Guest:
+class Guest(guest.Boot):
     """One boot: the results of its steps."""
 
     def __init__(self, folder):
@@ -114,22 +114,6 @@ class Guest:
             folder, ('-drive', f'file={disk},if=none,id=disk,format=raw', *DEVICES),
             {'file': FILE, 'small': FILE[:5000], 'holding': HOLDING.encode(),
              'vfiod.conf': VFIOD.encode()}, SCRIPT, PROGRAMS)
-
-    def step(self, name):
-        assert name in self.steps, self.console[-3000:]
-        return self.steps[name]
-
-    def right(self, name):
-        result = self.step(name)
-        assert result.code == 0, result
-        return result.text
-
-    def says(self, name, *words):
-        """It fails, and says all of that."""
-        result = self.step(name)
-        assert result.code == 1, result
-        for word in words:
-            assert word in result.text, result
 
 
 @pytest.fixture(scope='module')

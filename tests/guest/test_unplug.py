@@ -150,7 +150,7 @@ ACTIONS = {
 }
 
 
-class Guest:
+class Guest(guest.Boot):
     """One boot: the results of its steps."""
 
     def __init__(self, road, folder):
@@ -161,14 +161,6 @@ class Guest:
             folder, drive + DEVICES,
             {'file': FILE, 'holding': HOLDING.encode(), 'vfiod.conf': VFIOD.encode()},
             f'ROAD={road}\n' + SCRIPT, actions=ACTIONS)
-
-    def step(self, name):
-        assert name in self.steps, self.console[-3000:]
-        return self.steps[name]
-
-    def right(self, name):
-        assert self.step(name).code == 0, self.steps[name]
-        return self.steps[name].text
 
     def left(self, name, code, doing):
         """The program ended because of that event, and did something before that."""
