@@ -155,6 +155,8 @@ def parse(said):
 
 def run(command, said, actions, fds, timeout):
     """QEMU, to its end; its complaints."""
+    # meson sets it; some of QEMU's devices rely on fresh memory being zero, and then do not start.
+    command = ['env', '-u', 'MALLOC_PERTURB_', *command]
     if actions:
         return monitor.run(command, said, actions, timeout)
     try:
