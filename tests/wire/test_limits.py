@@ -15,6 +15,7 @@ from wire import (BAR5, Cmd, ERROR, Ended, MIB, MSIX, NO_REPLY, PAGE, READ, REQ,
                   dma_map, info, irq_set, memory, message, version)
 
 MANY = 70000            # more than a process can have files, or memory areas
+NEARLY = 60000          # memory areas, and some are left
 FAR = 1 << 40
 
 
@@ -50,6 +51,11 @@ def map_until_refused(client, kind, most, batch=50):
     return done
 
 
+def most_for(probe):
+    """What a sanitizer puts in the place of free() needs memory areas itself, or ends the process."""
+    return NEARLY if "sanitizer's build" in probe.vfiod.log() else MANY
+
+
 @pytest.mark.parametrize('kind', ['one file', 'one sealed file'])
 def test_many_maps_with_descriptors(probe, kind):
     """Neither open files nor memory areas are their limit."""
@@ -62,7 +68,7 @@ def test_many_maps_with_descriptors(probe, kind):
 def test_others_when_one_has_all_the_resources(probe, kind):
     """However many files or areas a client takes: a second one hears at once that it is busy."""
     client = probe.connect()
-    map_until_refused(client, kind, MANY)
+    map_until_refused(client, kind, most_for(probe))
     client.call(Cmd.SET_IRQS, irq_set(ASSIGN, REQ, 0, 1), signals(1))
     began = time.monotonic()
     with probe.vfiod.plain(deadline=2) as other:
@@ -79,7 +85,7 @@ def test_a_file_is_cut_off_when_there_is_no_memory_area_left(probe):
         client.bus_master()
         lost.send(client, FAR, 0)
         assert not client.receive().flags & ERROR
-        map_until_refused(client, 'a file each', MANY)
+        map_until_refused(client, 'a file each', most_for(probe))
         assert fetch(client, FAR, 4) == bytes(4)
         os.ftruncate(lost.one, 0)
         assert fetch(client, FAR, 4) == 'EIO'
