@@ -73,14 +73,16 @@ static struct physical_source source = { .segments = find, .close = leave };
 
 static const struct backend *model_backend;	/* in this process, whoever drives it */
 static struct backend physical_backend;
-static uint32_t mode;
+static _Atomic uint32_t mode;	/* a server may be asked for it in its thread */
 
 static int feature(struct vfio_dev *dev, uint32_t flags, void *data, size_t len)
 {
+	const uint32_t now = mode;
+
 	if ((flags & VFIO_DEVICE_FEATURE_MASK) != FEATURE_ADDRESSING)
 		return model_backend->feature(dev, flags, data, len);
-	assert_true(len >= sizeof(mode));
-	memcpy(data, &mode, sizeof(mode));
+	assert_true(len >= sizeof(now));
+	memcpy(data, &now, sizeof(now));
 	return 0;
 }
 
