@@ -114,23 +114,35 @@ bool check_noiommu_is_on(const struct check *c)
 
 /* ---- interrupt remapping --------------------------------------------------------------------- */
 
-/* How interrupts come is in the names of their controllers. */
 enum remapping { REMAPPED, NOT_REMAPPED, NOT_KNOWN };
 
+#define INTERRUPTS_MAX (16u << 20)	/* thousands of interrupts of a thousand processors */
+
+static bool has(const char *text, size_t len, const char *word)
+{
+	return memmem(text, len, word, strlen(word));
+}
+
+/* How interrupts come is in the names of their controllers. A line may be longer than text. */
 static enum remapping find_remapping(const struct check *c)
 {
 	FILE *f = open_below(c->root.proc, "interrupts");
 	enum remapping found = NOT_KNOWN;
-	char *line = NULL;
-	size_t size = 0;
+	size_t n, kept = 0, all = 0;
+	char text[4096];
 
-	while (f && found != REMAPPED && getline(&line, &size, f) > 0) {
-		if (strstr(line, " IR-") || strstr(line, " ITS-"))
+	while (f && found != REMAPPED && all < INTERRUPTS_MAX &&
+	       (n = fread(text + kept, 1, sizeof(text) - kept, f)) > 0) {
+		const size_t len = kept + n;
+
+		if (has(text, len, " IR-") || has(text, len, " ITS-"))
 			found = REMAPPED;
-		else if (strstr(line, " IO-APIC") || strstr(line, " PCI-MSI"))
+		else if (has(text, len, " IO-APIC") || has(text, len, " PCI-MSI"))
 			found = NOT_REMAPPED;
+		kept = len < 8 ? len : 8;	/* of a word that goes on in what is read next */
+		memmove(text, text + len - kept, kept);
+		all += n;
 	}
-	free(line);
 	if (f)
 		fclose(f);
 	return found;

@@ -353,6 +353,29 @@ static void interrupt_remapping(void **state)
 	assert_true(says("remapping", VFIO_PASS, "remapped"));
 }
 
+/* A line for each interrupt, a number for each processor; the controller's name may lie anywhere. */
+static void interrupts_without_end(void **state)
+{
+	struct tree *t = *state;
+	char line[8300], path[PATH_MAX];
+
+	memset(line, ' ', sizeof(line));
+	strcpy(line + sizeof(line) - 40, "  IO-APIC   2-edge  timer\n");
+	for (unsigned int i = 4080; i < 4100; i++) {
+		memcpy(line + i, " IR-PCI", 7);
+		make_file(t, "proc/interrupts", line);
+		memset(line + i, ' ', 7);
+		check(t);
+		assert_true(says("remapping", VFIO_PASS, "remapped"));
+	}
+	make_file(t, "proc/interrupts", line);
+	assert_only(t, VFIO_FAIL, "remapping", VFIO_E_REMAPPING, "forging", "allow_unsafe");
+	make_file(t, "proc/interrupts", "  0:  9");
+	path_of(t, "proc/interrupts", path);
+	assert_int_equal(truncate(path, 1ll << 40), 0);
+	assert_only(t, VFIO_WARN, "remapping", VFIO_E_REMAPPING, "not known", "firmware");
+}
+
 static void huge_pages(void **state)
 {
 	struct tree *t = *state;
@@ -422,6 +445,7 @@ int main(void)
 		TEST(without_an_iommu),
 		TEST(by_uio),
 		TEST(interrupt_remapping),
+		TEST(interrupts_without_end),
 		TEST(huge_pages),
 		TEST(what_was_done_before),
 		TEST(locked_memory),
