@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 build="build-fuzz"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- capture config decode dump function link nvme_device nvme_driver \
-	range_map server space spaces version
+[ $# -gt 0 ] || set -- capture config decode dump function hardware link machine nvme_device \
+	nvme_driver range_map server space spaces version
 
 # quietly LOG COMMAND…: show what it said only if it fails.
 quietly()

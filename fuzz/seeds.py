@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 
+import seeds_hardware
 import seeds_nvme
 
 VERSION, DMA_MAP, DMA_UNMAP, INFO, REGION, IO_FDS, IRQ, SET_IRQS, READ, WRITE = range(1, 11)
@@ -505,7 +506,8 @@ DUMPS = {
 }
 
 CORPORA = {
-    'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION, 'link': LINK,
+    'config': CONFIG_SCRIPTS, 'decode': DECODE, 'dump': DUMPS, 'function': FUNCTION,
+    'hardware': seeds_hardware.HARDWARE, 'link': LINK, 'machine': seeds_hardware.MACHINE,
     'nvme_device': seeds_nvme.DEVICE, 'nvme_driver': seeds_nvme.DRIVER, 'range_map': RANGE_MAP,
     'server': SERVER, 'space': SPACE, 'spaces': SPACES, 'version': VERSIONS,
 }
