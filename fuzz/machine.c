@@ -87,6 +87,8 @@ static void blame(const struct kernel_roots *roots)
 	check_record(kernel_not_granted(roots, &p, path, EBUSY, &err), &err);
 	check_record(kernel_node_failed(roots, &p, path, EACCES, &err), &err);
 	check_record(uio_node_failed(roots, &p, path, EWOULDBLOCK, &err), &err);
+	kernel_isolation(roots, true);
+	kernel_isolation(roots, false);
 }
 
 static void audit(struct vfio_dev *dev)
