@@ -35,6 +35,8 @@ HARDWARE = {
     store(0x52, 0xffff) + WHOLE + RECYCLE,
     'vectors': found() + irqs(0x24, 1, 0, 2) + WHOLE + store(0x52, 0xffff) + irqs(0x21, 1, 0, 0) +
     irqs(0x24, 2, 0, 8) + store(0x72, 0xffff) + irqs(0x22, 2, 0, 3) + RECYCLE,
+    'model': found() + b'\x07\4' + struct.pack('<HI', 0x10, 0xffff0005) + WHOLE +
+    b'\x07\4' + struct.pack('<HI', 0x30, 0xffff0011) + WHOLE,
     'vital': found() + store(0xc2, 4) + load(0xc0, 8) + store(0xc4, 0x12345678, 4) +
     store(0xc2, 0x8008) + MUTE + store(0xc2, 0) + RECYCLE,
     'vital-nonsense': found(how=4) + bytes([0x82, 0, 0] * 21 + [0]) + store(0xc2, 0) + WHOLE,
@@ -83,6 +85,7 @@ MACHINE = {
         bytes([BAR_0, 3 | 30 << 3]),
         instead(RESOURCES, b'0x0000000000000000 0x000000003fffffff 0x40200\n' + 6 * NO_BAR),
         uses=()),
+    'endless': machine(bytes([INTERRUPTS, 3 | 31 << 3])),
     'waits': machine(bytes([CONFIG, 2]), bytes([RESOURCES, 2]), bytes([DRIVER, 2])),
     'patched': machine(
         bytes([CONFIG, 4, 3]) + struct.pack('<HBHBHB', 0, 0xff, 0x34, 0x50, 0x51, 0x50),
