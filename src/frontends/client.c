@@ -545,7 +545,7 @@ int client_begin(struct client *c, int fd, const struct vfio_peer *peer)
 
 	c->peer = *peer;
 	c->peer.fd = fd;
-	c->greeted = c->blocked = c->leaving = c->dead = c->behind = false;
+	c->greeted = c->blocked = c->leaving = c->dead = c->behind = c->listens = false;
 	c->why[0] = '\0';
 	c->deadline = 0;
 	c->first_record = last_record(c->server->dev);

@@ -264,10 +264,38 @@ static int handle_irq_info(struct client *c, const struct wire_message *m, uint8
 	return sizeof(q);
 }
 
+#define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
+
+/* Would this signal the eventfd for requests, or take it away? */
+static bool is_about_requests(const struct irq_request *q)
+{
+	if (q->index != VFIO_PCI_REQ_IRQ_INDEX || q->start || q->count > 1)
+		return false;
+	return q->flags == (VFIO_IRQ_SET_DATA_NONE | TRIGGER) ||
+	       (q->flags == (VFIO_IRQ_SET_DATA_BOOL | TRIGGER) && q->count) ||
+	       (q->flags == (VFIO_IRQ_SET_DATA_EVENTFD | TRIGGER) && q->count && q->fds[0] < 0);
+}
+
+/*
+ * Whoever serves the device may listen there himself, for the kernel: a client that has set no eventfd
+ * of its own has nothing to signal, and nothing to take away.
+ */
+static int set_irqs(struct client *c, const struct irq_request *q)
+{
+	bool events = q->flags & VFIO_IRQ_SET_DATA_EVENTFD;
+	int r;
+
+	if (!c->listens && is_about_requests(q))
+		return q->flags & VFIO_IRQ_SET_DATA_NONE ? -EINVAL : 0;
+	r = c->server->dev->backend->set_irqs(c->server->dev, q);
+	if (r == 0 && q->index == VFIO_PCI_REQ_IRQ_INDEX && (events || !q->count))
+		c->listens = events && q->fds[0] >= 0;
+	return r;
+}
+
 /* On the wire, eventfds without descriptors mean "none": -1 in the contract. */
 static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8_t *reply)
 {
-	struct vfio_dev *dev = c->server->dev;
 	struct irq_request request;
 	struct wire_irq_set q;
 	int fds[MSIX_MAX], r;
@@ -286,7 +314,7 @@ static int handle_set_irqs(struct client *c, const struct wire_message *m, uint8
 		.flags = q.flags, .index = q.index, .start = q.start, .count = q.count,
 		.bools = m->payload + sizeof(q), .fds = fds,
 	};
-	r = dev->backend->set_irqs(dev, &request);
+	r = set_irqs(c, &request);
 	server_watch_device(c->server);
 	return r > 0 ? -ENOSPC : r;	/* fewer vectors are possible: the wire has no number for it */
 }

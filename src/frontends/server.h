@@ -59,6 +59,7 @@ struct client {
 	int64_t deadline;		/* of what it has begun; 0: of nothing */
 	struct wire_caps caps;
 	uint64_t first_record;		/* older ones are another client's */
+	bool listens;			/* for requests to give the device back */
 	struct dma_peer memory;		/* its memory, by message */
 	uint8_t *request;		/* buffer for such messages */
 	uint16_t next_id;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "contract.h"
 #include "wire/wire.h"
 
@@ -692,6 +693,60 @@ static void nothing_but_the_question_comes_back(void **state)
 	both_close(&f->b);
 }
 
+/* ---- the kernel's requests ------------------------------------------------------------------ */
+
+static int request(struct vfio_dev *dev, uint32_t data, uint32_t count, int32_t value)
+{
+	struct {
+		struct vfio_irq_set set;
+		int32_t value;
+	} q = {
+		.set = {
+			.argsz = sizeof(q), .index = VFIO_PCI_REQ_IRQ_INDEX, .count = count,
+			.flags = data | VFIO_IRQ_SET_ACTION_TRIGGER,
+		},
+		.value = value,
+	};
+
+	return vfio_irq_set(dev, &q.set);
+}
+
+/* What whoever serves the device has set there, a client neither signals nor takes away. */
+static void a_client_makes_no_requests_of_others(void **state)
+{
+	const uint32_t none = VFIO_IRQ_SET_DATA_NONE, boolean = VFIO_IRQ_SET_DATA_BOOL;
+	const uint32_t events = VFIO_IRQ_SET_DATA_EVENTFD;
+	int servers = eventfd(0, EFD_NONBLOCK), own = eventfd(0, EFD_NONBLOCK);
+	struct fixture *f = *state;
+	struct vfio_dev *device;
+
+	make(f, 0);
+	device = vfio_server_device(f->b.server);
+	assert_int_equal(request(device, events, 1, servers), 0);
+	assert_int_equal(both_start_serving(&f->b), 0);
+	open_it(f);
+	assert_int_equal(request(f->b.dev, none, 1, 0), -EINVAL);
+	assert_int_equal(request(f->b.dev, none, 0, 0), -EINVAL);
+	assert_int_equal(request(f->b.dev, boolean, 1, 1), 0);
+	assert_int_equal(request(f->b.dev, events, 1, -1), 0);
+	assert_int_equal(fd_take(servers), 0);
+	both_stop_serving(&f->b);
+	assert_int_equal(request(device, none, 1, 0), 0);
+	assert_int_equal(fd_take(servers), 1);
+	assert_int_equal(both_start_serving(&f->b), 0);
+	/* With its own it does as it likes. */
+	assert_int_equal(request(f->b.dev, events, 1, own), 0);
+	assert_int_equal(request(f->b.dev, none, 1, 0), 0);
+	assert_int_equal(request(f->b.dev, boolean, 1, 1), 0);
+	assert_int_equal(fd_take(own), 2);
+	assert_int_equal(request(f->b.dev, none, 0, 0), 0);
+	assert_int_equal(request(f->b.dev, none, 1, 0), -EINVAL);
+	assert_int_equal(fd_take(own), 0);
+	close_it(f);
+	close(own);
+	close(servers);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -716,6 +771,7 @@ int main(void)
 		TEST(an_answer_that_waits_keeps_its_descriptor),
 		TEST(memory_of_a_process_is_not_taken),
 		TEST(nothing_but_the_question_comes_back),
+		TEST(a_client_makes_no_requests_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
