@@ -21,6 +21,8 @@
 #define IOMMUFD_MAP         _IO(';', 0x85)
 #define IOMMUFD_UNMAP       _IO(';', 0x86)
 
+#define IOMMUFD_OPTION      _IO(';', 0x87)
+
 #define IOMMUFD_VFIO_IOAS   _IO(';', 0x88)
 
 #define IOMMUFD_TABLE_ALLOC _IO(';', 0x89)	/* IOMMU_HWPT_ALLOC */
@@ -66,6 +68,16 @@ struct iommufd_alloc {
 struct iommufd_destroy {
 	uint32_t size, id;
 };
+
+struct iommufd_option {
+	uint32_t size, option;
+	uint16_t op, reserved;
+	uint32_t object;
+	uint64_t value;
+};
+
+#define IOMMUFD_OPTION_RLIMIT 0		/* value: whose memlock limit, 0 the user's, 1 the process's */
+#define IOMMUFD_OPTION_SET    0
 
 struct iommufd_copy {
 	uint32_t size, flags, to, from;

@@ -105,6 +105,30 @@ static int open_node(struct kernel *k, const char *path, int passed, int *fd, st
 	return kernel_node_failed(k->roots, &k->place, path, errno, err);
 }
 
+/*
+ * All of a user's iommufds share his memlock limit, if nobody says otherwise: then whoever fills up one
+ * device's part leaves nothing to the others. Only who is privileged may say so; before there is
+ * anything in the iommufd.
+ */
+static void count_by_process(int fd)
+{
+	struct iommufd_option q = {
+		.size = sizeof(q), .option = IOMMUFD_OPTION_RLIMIT, .op = IOMMUFD_OPTION_SET, .value = 1,
+	};
+
+	ioctl(fd, IOMMUFD_OPTION, &q);
+}
+
+static int open_iommufd(struct kernel *k, const char *path, int passed, struct vfio_error *err)
+{
+	int r = open_node(k, path, passed, &k->space->iommufd, err);
+
+	k->space->is_passed = passed >= 0;
+	if (r == 0 && passed < 0)
+		count_by_process(k->space->iommufd);
+	return r;
+}
+
 /* The token is beyond what older kernels know of the call: they are asked as they always were. */
 static int try_bind(struct kernel *k, uint64_t token)
 {
@@ -226,10 +250,8 @@ int kernel_cdev_open(struct kernel *k, const struct kernel_passed *passed, struc
 	snprintf(iommu, sizeof(iommu), "%s/iommu", k->roots->dev);
 	k->iommu = &iommufd;
 	r = open_node(k, node, device, &k->device, err);
-	if (r == 0 && k->space->iommufd < 0) {
-		r = open_node(k, iommu, fd, &k->space->iommufd, err);
-		k->space->is_passed = fd >= 0;
-	}
+	if (r == 0 && k->space->iommufd < 0)
+		r = open_iommufd(k, iommu, fd, err);
 	if (r == 0)
 		r = bind(k, node, err);
 	k->is_passed = r == 0 && device >= 0;

@@ -490,8 +490,15 @@ static int on_iommufd(struct object *o, unsigned long request, void *arg)
 	struct iommufd_alloc *a = arg;
 	struct iommufd_map *m = arg;
 	struct iommufd_unmap *u = arg;
+	const struct iommufd_option *option = arg;
 
 	switch (request) {
+	case IOMMUFD_OPTION:
+		assert_int_equal(option->size, sizeof(*option));
+		assert_int_equal(option->option, IOMMUFD_OPTION_RLIMIT);
+		assert_int_equal(option->op, IOMMUFD_OPTION_SET);
+		fake.by_process += option->value == 1 && !o->last_id;
+		return 0;
 	case IOMMUFD_DESTROY:
 		return destroy(o, ((struct iommufd_destroy *)arg)->id);
 	case IOMMUFD_IOAS_ALLOC:

@@ -52,6 +52,7 @@ struct fake {
 	struct fake_device devices[4];
 	unsigned int containers, iommufds, ioases, groups;	/* that there are */
 	unsigned int maps, copies, unmaps;
+	unsigned int by_process;	/* iommufds that use the memlock limit of a process, not a user */
 	uint64_t pinned;		/* bytes */
 	unsigned int hot_resets;
 	bool cannot_reset;		/* but by a hot reset */

@@ -114,6 +114,7 @@ static void a_node(void **state)
 	assert_int_equal(vfio_read32(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0), 0x56781234);
 	maps();
 	assert_int_equal(fake_sees(&fake.devices[2], 0x100000), (uintptr_t)memory);
+	assert_int_equal(fake.by_process, 1);	/* others of this user do not share its limit */
 	closes();
 	assert_int_equal(fake_sees(&fake.devices[2], 0x100000), 0);
 	assert_int_equal(fake.ioases, 0);
@@ -129,6 +130,7 @@ static void with_an_iommufd(void **state)
 	assert_fails(",iommufd=@", fd, iommufd, EACCES, VFIO_E_TOKEN, "asks");
 	assert_opens(",vf_token=" UUID ",iommufd=@", fd, iommufd);
 	assert_int_equal(fake.iommufds, 1);
+	assert_int_equal(fake.by_process, 0);	/* it is the caller's */
 	maps();
 	closes();
 	assert_int_equal(fake.ioases, 0);
