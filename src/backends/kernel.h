@@ -122,6 +122,7 @@ struct kernel {
 	bool asked[KERNEL_REGIONS];
 	uint64_t msix_start, msix_end;	/* the pages of the MSI-X table, in msix_bar */
 	uint32_t msix_bar;
+	uint16_t pm;			/* its capability of power management, or 0 */
 	uint8_t header[64];		/* of configuration space, when it was opened */
 	struct vfio_isolation isolation;
 	bool is_served;			/* to strangers: sysfs is out of reach, maybe, and not asked */

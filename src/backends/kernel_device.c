@@ -152,6 +152,15 @@ static void stop_master(struct kernel *k)
 	kernel_write(&k->dev, CONFIG, PCI_COMMAND, command, 2);
 }
 
+/* A reset would do it, too, but not every device can be reset. */
+static void wake(struct kernel *k)
+{
+	const uint8_t d0[2] = { 0 };
+
+	if (k->pm)
+		kernel_write(&k->dev, CONFIG, k->pm + PCI_PM_CTRL, d0, sizeof(d0));
+}
+
 static void stop_irqs(struct kernel *k)
 {
 	const struct vfio_error before = k->dev.error;
@@ -189,6 +198,7 @@ static int recycle(struct vfio_dev *dev)
 	stop_master(k);
 	stop_irqs(k);
 	end_modes(k);
+	wake(k);
 	r = kernel_dma_unmap(dev, 0, DMA_ALL, &unmapped);
 	if (r == 0 && (k->info.flags & VFIO_DEVICE_FLAGS_RESET))
 		r = reset(dev);

@@ -101,6 +101,8 @@ int kernel_find_msix(struct kernel *k)
 		const uint8_t *cap = config + caps[i].offset;
 		uint32_t table, entries;
 
+		if (caps[i].id == PCI_CAP_ID_PM)
+			k->pm = caps[i].offset;
 		if (caps[i].id != PCI_CAP_ID_MSIX || caps[i].length < PCI_CAP_MSIX_SIZEOF)
 			continue;
 		table = le32_get(cap + PCI_MSIX_TABLE);

@@ -102,7 +102,11 @@ static int make(enum kind kind, struct object **made)
 
 static int make_device(struct fake_device *d, struct object *in)
 {
-	static const uint8_t config[CONFIG] = { 0x34, 0x12, 0x78, 0x56 };
+	/* One capability: power management, which resets nothing. */
+	static const uint8_t config[CONFIG] = {
+		0x34, 0x12, 0x78, 0x56, [0x06] = 0x10, [0x34] = 0x40, [0x40] = 0x01, [0x42] = 0x03,
+		[0x44] = 0x08,
+	};
 	struct object *o;
 	int fd = make(DEVICE, &o);
 

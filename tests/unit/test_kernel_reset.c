@@ -257,6 +257,19 @@ static void low_power_ends_with_its_user(void **state)
 	assert_false(fake.devices[0].in_low_power);
 }
 
+static void the_next_user_finds_it_awake(void **state)
+{
+	const uint32_t config = VFIO_PCI_CONFIG_REGION_INDEX;
+	struct vfio_dev *a;
+
+	fake_begin();
+	a = opens(0);
+	vfio_write16(a, config, 0x44, 0x0b);
+	assert_int_equal(vfio_read16(a, config, 0x44) & 3, 3);
+	assert_int_equal(a->backend->recycle(a), 0);
+	assert_int_equal(vfio_read16(a, config, 0x44) & 3, 0);
+}
+
 static void low_power_is_not_everywhere(void **state)
 {
 	struct vfio_dev *a;
@@ -288,6 +301,7 @@ int main(void)
 		BOTH(audited),
 		BOTH(low_power),
 		BOTH(low_power_ends_with_its_user),
+		BOTH(the_next_user_finds_it_awake),
 		BOTH(low_power_is_not_everywhere),
 	};
 
