@@ -185,7 +185,12 @@ static int check_cut(struct kernel *k, uint64_t iova, uint64_t last)
 	return 0;
 }
 
-/* Alone in a space of ours: everything there is its own. */
+static int unmap_own(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *unmapped);
+
+/*
+ * Alone in a space of ours: everything there is its own. All at once cannot be had of every kernel when
+ * a map lies across the middle of the addresses.
+ */
 static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *unmapped)
 {
 	struct range_walk walk = { .at = iova, .last = last };
@@ -194,6 +199,8 @@ static int unmap_all(struct kernel *k, uint64_t iova, uint64_t last, uint64_t *u
 	struct range r;
 	int e = k->iommu->unmap(k, iova, all ? DMA_ALL : last - iova + 1);
 
+	if (e == -EINVAL && all)
+		return unmap_own(k, iova, last, unmapped);
 	if (e < 0)
 		return e;
 	while (range_map_step(&s->maps, &walk, &r)) {

@@ -40,7 +40,7 @@ static int unmap_range(struct kernel *k, uint64_t iova, uint64_t size)
 	return ioctl(k->space->container, VFIO_IOMMU_UNMAP_DMA, &q) < 0 ? -errno : 0;
 }
 
-/* All in two halves: before Linux 5.12 there is no other way, and no map lies across the middle. */
+/* All in two halves: before Linux 5.12 there is no other way. A map across the middle is EINVAL. */
 static int type1_unmap(struct kernel *k, uint64_t iova, uint64_t size)
 {
 	const uint64_t half = 1ull << 63;

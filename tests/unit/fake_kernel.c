@@ -326,10 +326,20 @@ static int new_map(struct fake_table *t, uint64_t iova, uint64_t size, uint64_t 
 	return r;
 }
 
+static bool is_cut(const struct fake_map *m, uint64_t iova, uint64_t size)
+{
+	uint64_t last = iova + (size - 1), end = m->iova + (m->size - 1);
+
+	return m->size && m->iova <= last && end >= iova && (m->iova < iova || end > last);
+}
+
 static int unmap(struct fake_table *t, uint64_t iova, uint64_t size, int none)
 {
 	unsigned int n = 0;
 
+	for (unsigned int i = 0; i < FAKE_MAPS; i++)
+		if (is_cut(&t->maps[i], iova, size))
+			return -EINVAL;
 	for (unsigned int i = 0; i < FAKE_MAPS; i++) {
 		struct fake_map *m = &t->maps[i];
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "backends/iommufd.h"
+#include "contract.h"
+#include "iommu/map.h"
 
 #define PAGE 0x1000u
 #define A    "0000:03:00.0"
@@ -135,6 +137,22 @@ static void one_for_all(void **state)
 	assert_counts(2, 0, 1, 1);
 	assert_false(fake_sees(&fake.devices[2], 0x100000));
 	assert_string_equal(vfio_backend_name(f->c), f->by_node ? "kernel_cdev" : "kernel_group");
+}
+
+/* Of a client of vfiod's, who has gone: the kernel is asked by halves, and here cannot do it so. */
+static void a_map_across_the_middle(void **state)
+{
+	struct fixture *f = *state;
+	const struct dma_map map = {
+		.iova = (1ull << 63) - PAGE, .size = 2 * PAGE, .prot = VFIO_DMA_RW, .vaddr = memory,
+		.fd = -1,
+	};
+
+	opens(f, &f->a, A);
+	assert_int_equal(f->a->backend->dma_map(f->a, &map), 0);
+	assert_int_equal(f->a->backend->recycle(f->a), 0);
+	assert_int_equal(fake.pinned, 0);
+	assert_int_equal(f->a->backend->dma_map(f->a, &map), 0);
 }
 
 static void the_last_one_unmaps(void **state)
@@ -493,6 +511,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(one_for_all),
+		BOTH(a_map_across_the_middle),
 		BOTH(the_last_one_unmaps),
 		BOTH(unmaps_that_fail),
 		BOTH(after_detaching),
