@@ -34,7 +34,8 @@ HARDWARE = {
     'messages': found() + store(0x52, 0x0021) + store(0x54, 0xfee00000, 4) + store(0x72, 0xc000) +
     store(0x52, 0xffff) + WHOLE + RECYCLE,
     'vectors': found() + irqs(0x24, 1, 0, 2) + WHOLE + store(0x52, 0xffff) + irqs(0x21, 1, 0, 0) +
-    irqs(0x24, 2, 0, 8) + store(0x72, 0xffff) + irqs(0x22, 2, 0, 3) + RECYCLE,
+    irqs(0x24, 2, 0, 8) + store(0x72, 0xffff) + irqs(0x22, 2, 0, 3) + RECYCLE +
+    b'\x08\5' + irqs(0x24, 2, 0, 3),
     'model': found() + b'\x07\4' + struct.pack('<HI', 0x10, 0xffff0005) + WHOLE +
     b'\x07\4' + struct.pack('<HI', 0x30, 0xffff0011) + WHOLE,
     'vital': found() + store(0xc2, 4) + load(0xc0, 8) + store(0xc4, 0x12345678, 4) +
