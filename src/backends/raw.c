@@ -29,7 +29,7 @@ static uint32_t config_read(struct vfio_function *fn, unsigned int offset, unsig
 	uint8_t bytes[4];
 
 	if (pread(raw_of(fn)->config, bytes, width, offset) != (ssize_t)width)
-		return UINT32_MAX >> (32 - 8 * width);
+		return width_mask(width);
 	return le_get(bytes, width);
 }
 

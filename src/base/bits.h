@@ -86,4 +86,10 @@ static inline unsigned int natural_width(uint64_t offset, size_t len, unsigned i
 	return width;
 }
 
+/* All bits of a register of 1 to 4 bytes. */
+static inline uint32_t width_mask(unsigned int width)
+{
+	return UINT32_MAX >> (32 - 8 * width);
+}
+
 #endif

@@ -60,7 +60,7 @@ static void refresh(struct vfio_function *fn, unsigned int at, size_t len)
 {
 	for (unsigned int end = at + len, width; at < end; at += width) {
 		width = chunk_width(fn, at, end - at);
-		if (~le_get(fn->view.virt + at, width) & (width == 4 ? UINT32_MAX : (1u << 8 * width) - 1))
+		if (~le_get(fn->view.virt + at, width) & width_mask(width))
 			hardware_refresh(fn, at, width);
 	}
 }
@@ -112,7 +112,7 @@ static void store(struct vfio_function *fn, unsigned int at, uint32_t value, uin
 static void write_chunk(struct vfio_function *fn, unsigned int at, const uint8_t *in,
 			unsigned int width)
 {
-	uint32_t mask = width == 4 ? UINT32_MAX : (1u << 8 * width) - 1, value = 0;
+	uint32_t mask = width_mask(width), value = 0;
 
 	for (unsigned int i = 0; i < width; i++)
 		value |= (uint32_t)in[i] << 8 * i;

@@ -16,12 +16,6 @@
 #define VPD_MS	      125	/* what Linux gives a device for a dword of vital product data */
 #define VPD_RESOURCES 32	/* a device has four or so */
 
-/* All bits of a register of that width. */
-static uint32_t width_mask(unsigned int width)
-{
-	return UINT32_MAX >> (32 - 8 * width);
-}
-
 static uint32_t get(struct vfio_function *fn, unsigned int at, unsigned int width)
 {
 	return fn->ops->config_read(fn, at, width);
